@@ -1,0 +1,223 @@
+"""The command line, `llmws`: thin shells over what Python can reach as well.
+
+Exit codes: 0 fine, 1 a check failed, 2 wrong use, 3 cannot connect, 4 a defect of this program.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import traceback
+import webbrowser
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+import uvicorn
+from uvicorn.importer import ImportFromStringError, import_from_string
+
+from llmws_tutorial import __version__
+from llmws_tutorial.errors import CannotConnect, LlmwsError, SetupError, TunnelError
+from llmws_tutorial.notebook import open_tunnel, serve
+from llmws_tutorial.notebook.doctor import PROJECT, examine
+from llmws_tutorial.notebook.lessons import LESSONS
+from llmws_tutorial.notebook.runtime import bind
+from llmws_tutorial.simulator import Line, dial, place_call
+from llmws_tutorial.steps import step3
+
+ANSWER_S: Final = 10.0
+"""How long `llmws call` waits for the agent."""
+
+app = typer.Typer(
+    help="Build and call the WebSocket server behind a voice agent.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_passes_on: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def main() -> None:
+    """Run a command, and turn what goes wrong into one line and an exit code."""
+    try:
+        app()
+    except LlmwsError as error:
+        print(f"llmws: {error}", file=sys.stderr)
+        sys.exit(3 if isinstance(error, CannotConnect | TunnelError) else 2)
+    except Exception:
+        traceback.print_exc()
+        print("llmws: a defect of llmws itself; please report the lines above", file=sys.stderr)
+        sys.exit(4)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"llmws {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Build and call the WebSocket server behind a voice agent."""
+
+
+@app.command(context_settings=_passes_on)
+def lab(context: typer.Context) -> None:
+    """Open JupyterLab on step 00; further options go to JupyterLab."""
+    from jupyterlab.labapp import LabApp  # noqa: PLC0415 - heavy, and needed here only
+
+    first = _in_clone("notebooks") / LESSONS[0].file
+    options = [str(first), f"--ServerApp.root_dir={PROJECT}", "-y", *context.args]
+    if not _has_browser():
+        options.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.append("--allow-root")  # in a container everybody is root
+    LabApp.launch_instance(options)
+
+
+@app.command(context_settings=_passes_on)
+def test(context: typer.Context) -> None:
+    """Run every test and every notebook; further options go to pytest."""
+    _in_clone("tests")
+    command = [sys.executable, "-m", "pytest", *context.args]
+    with subprocess.Popen(command, cwd=PROJECT) as pytest:
+        try:
+            code = pytest.wait()
+        except KeyboardInterrupt:  # pytest got it as well, and says what it ran so far
+            code = pytest.wait()
+    raise typer.Exit(code)
+
+
+@app.command()
+def doctor() -> None:
+    """Say whether this machine is ready for the notebooks."""
+    diagnoses = list(examine())
+    for diagnosis in diagnoses:
+        print(diagnosis)
+    if any(item.is_needed and not item.is_fine for item in diagnoses):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo() -> None:
+    """Serve the finished server, call it, and print the transcript."""
+    with serve(step3.app, name="demo", show_log=False) as server:
+        record = asyncio.run(place_call(server.websocket_url, ["Hello, who is there?", None]))
+    print(record)
+    print(f"({len(record.frames)} frames, {record.disconnection_reason})")
+
+
+@app.command("serve")
+def serve_forever(
+    target: Annotated[str | None, typer.Argument(help="Your app, as module:app.")] = None,
+    step: Annotated[int, typer.Option(help="The server of this step.", min=1, max=3)] = 3,
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1.", min=0, max=65535)] = 3000,
+) -> None:
+    """Serve an app, or the server of a step, until Ctrl-C."""
+    asgi_app = _load(target or f"llmws_tutorial.steps.step{step}:app")
+    with bind(port) as listener:
+        port = listener.getsockname()[1]
+        print(f"calls arrive at ws://127.0.0.1:{port}/llm-websocket/ (Ctrl-C stops)", flush=True)
+        config = uvicorn.Config(asgi_app, timeout_graceful_shutdown=1, ws_per_message_deflate=False)
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        except KeyboardInterrupt:
+            print("stopped")
+
+
+@app.command()
+def call(
+    url: Annotated[str, typer.Argument(help="Where calls arrive: ws://host/llm-websocket/")],
+    say: Annotated[
+        list[str] | None, typer.Option(help="What the caller says; repeat for more turns.")
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Times faster than on a phone.", min=0.1)] = 20.0,
+) -> None:
+    """Call a server. You are the caller: type and press Enter; an empty line is silence."""
+    asyncio.run(_call(url, say, speed))
+
+
+@app.command()
+def tunnel(
+    port: Annotated[int, typer.Option(help="The port that your server listens on.")] = 3000,
+) -> None:
+    """Open a public tunnel to a local server until Ctrl-C."""
+    with open_tunnel(port, needs_public=True) as opened:
+        print(opened.note)
+        print(f"paste into the dashboard: {opened.websocket_url}", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print("closed")
+
+
+async def _call(url: str, say: list[str] | None, speed: float) -> None:
+    async with dial(url, speed=speed) as line:
+        await _hear(line)
+        async for text in _typed() if say is None else _given(say):
+            await (line.say(text) if text.strip() else line.stay_silent())
+            await _hear(line)
+            if not line.is_open:
+                break
+    for frame in line.record.dropped:
+        print(f"dropped, {frame.dropped}: {frame.data!r}")
+    print(f"call over: {line.record.disconnection_reason}")
+
+
+async def _hear(line: Line) -> None:
+    heard = await line.listen(ANSWER_S)
+    if heard or line.is_open:
+        print(f"agent: {heard or '(silent)'}", flush=True)
+
+
+async def _given(say: list[str]) -> AsyncIterator[str]:
+    for text in say:
+        print(f"you:   {text or '(silent)'}", flush=True)
+        yield text
+
+
+async def _typed() -> AsyncIterator[str]:
+    """The lines of standard input; a daemon thread reads, so that Ctrl-C need not wait for it."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str] = asyncio.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+        loop.call_soon_threadsafe(lines.put_nowait, "")
+
+    threading.Thread(target=read, daemon=True).start()
+    while line := await lines.get():
+        yield line.rstrip("\n")
+
+
+def _load(target: str) -> Any:
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return import_from_string(target)
+    except ImportFromStringError as error:
+        raise SetupError(f"cannot serve {target!r}: {error}") from None
+
+
+def _in_clone(folder: str) -> Path:
+    path = PROJECT / folder
+    if not path.is_dir():
+        raise SetupError(
+            f"there is no folder {folder}/ beside the installed package: clone the repository, "
+            "and run python3 -m llmws_tutorial lab in it"
+        )
+    return path
+
+
+def _has_browser() -> bool:
+    try:
+        return not isinstance(webbrowser.get(), webbrowser.GenericBrowser)
+    except webbrowser.Error:
+        return False

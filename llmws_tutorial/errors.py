@@ -1,0 +1,48 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    LlmwsError
+    ├── ProtocolError          a frame broke the protocol
+    │   ├── ServerProtocolError      your server did
+    │   └── PlatformProtocolError    the platform did
+    ├── CannotConnect          a call that never came about
+    └── SetupError             this machine is not ready
+        ├── PortBusy
+        └── TunnelError
+
+The split by who is to blame is the one of h11: on a call, the first question is whose frame it was.
+Every message says what was got, what was expected, and what to do next.
+"""
+
+
+class LlmwsError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class ProtocolError(LlmwsError):
+    """A frame broke the protocol; the subclass says on which side."""
+
+
+class ServerProtocolError(ProtocolError):
+    """Your server sent a frame that the platform would drop or hang up on."""
+
+
+class PlatformProtocolError(ProtocolError):
+    """The peer that dialled you sent a frame that no platform sends."""
+
+
+class CannotConnect(LlmwsError):  # noqa: N818 - reads as the sentence it reports
+    """A call that never came about: the text names the stage reached and the likely fix."""
+
+
+class SetupError(LlmwsError):
+    """This machine is not ready for what was asked; the text says what to change."""
+
+
+class PortBusy(SetupError):  # noqa: N818 - reads as the sentence it reports
+    """The port that was asked for belongs to another program."""
+
+
+class TunnelError(SetupError):
+    """The tunnel did not open; the text says why, without the token."""

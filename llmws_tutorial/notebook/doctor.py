@@ -1,0 +1,84 @@
+"""Say whether this machine is ready for the notebooks, and what to change when it is not."""
+
+import importlib.util
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from llmws_tutorial.errors import PortBusy
+from llmws_tutorial.notebook.runtime import bind
+from llmws_tutorial.notebook.tunnel import TOKEN_PAGE, TOKEN_VARIABLE, find_agent, find_token
+
+PROJECT: Final = Path(__file__).resolve().parents[2]
+"""The folder of the clone: ``notebooks/`` and ``tests/`` are in it."""
+PACKAGES: Final = ("jupyterlab", "ipykernel", "nbval", "pyngrok", "fastapi", "uvicorn")
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what it is.
+        is_fine: whether it is as it should be.
+        detail: what was found, and what to do about it.
+        is_needed: whether the notebooks need it; a tunnel, for one, is optional.
+    """
+
+    name: str
+    is_fine: bool
+    detail: str
+    is_needed: bool = True
+
+    def __str__(self) -> str:
+        mark = "ok" if self.is_fine else "missing" if self.is_needed else "optional"
+        return f"{mark:9} {self.name:12} {self.detail}"
+
+
+def examine() -> Iterator[Diagnosis]:
+    """Look at everything that the notebooks need, one diagnosis at a time."""
+    yield Diagnosis("Python", sys.version_info >= (3, 11), platform.python_version())
+    for name in PACKAGES:
+        yield _package(name)
+    yield _notebooks()
+    yield _port()
+    yield from _tunnel()
+
+
+def _package(name: str) -> Diagnosis:
+    found = importlib.util.find_spec(name) is not None
+    fix = "installed" if found else "run: python3 -m llmws_tutorial lab"
+    return Diagnosis(name, found, fix)
+
+
+def _notebooks() -> Diagnosis:
+    count = len(list((PROJECT / "notebooks").glob("*.ipynb")))
+    detail = f"{count} found" if count else "clone the repository: the package alone has none"
+    return Diagnosis("notebooks", count > 0, detail)
+
+
+def _port() -> Diagnosis:
+    try:
+        bind(0).close()
+    except PortBusy as error:
+        return Diagnosis("loopback", is_fine=False, detail=str(error))
+    return Diagnosis("loopback", is_fine=True, detail="a server can listen on 127.0.0.1")
+
+
+def _tunnel() -> Iterator[Diagnosis]:
+    token, agent = find_token(), find_agent()
+    yield Diagnosis(
+        "ngrok token",
+        token is not None,
+        "set" if token else f"set {TOKEN_VARIABLE}, or put it into .env; yours: {TOKEN_PAGE}",
+        is_needed=False,
+    )
+    yield Diagnosis(
+        "ngrok agent",
+        agent is not None,
+        "installed" if agent else "pyngrok downloads it with the first tunnel",
+        is_needed=False,
+    )

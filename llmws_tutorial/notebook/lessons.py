@@ -1,0 +1,78 @@
+"""The list of the lessons: what the navigation, the README and the map in step 00 are made of."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One notebook.
+
+    Attributes:
+        file: its file name in ``notebooks/``.
+        title: what it is called.
+        build: what you build in it.
+        see: what you see at its end.
+        minutes: how long it takes a developer who has not met the subject.
+    """
+
+    file: str
+    title: str
+    build: str
+    see: str
+    minutes: int
+
+    @property
+    def number(self) -> int:
+        """The number of the step."""
+        return int(self.file[:2])
+
+
+LESSONS: Final = (
+    Lesson(
+        "00_hear_it_first.ipynb",
+        "Hear it first",
+        "nothing yet: you run the finished agent",
+        "a whole call and its transcript",
+        5,
+    ),
+    Lesson(
+        "01_endpoint.ipynb",
+        "A WebSocket endpoint",
+        "the route that a call connects to",
+        "your Hello in the server's log",
+        20,
+    ),
+    Lesson(
+        "02_dummy_responder.ipynb",
+        "A dummy responder",
+        "the messages, and an agent without a model",
+        "a greeting and an apology as frames",
+        20,
+    ),
+    Lesson(
+        "03_wiring.ipynb",
+        "Wire the two together",
+        "the server of the guide, complete",
+        "a call that greets, answers, and survives",
+        25,
+    ),
+    Lesson(
+        "04_tunnel_and_call.ipynb",
+        "Open a tunnel and call",
+        "a public address for your server",
+        "your own agent on the phone",
+        20,
+    ),
+)
+"""Every lesson, in order."""
+
+
+def table() -> str:
+    """The map of the steps as a Markdown table, with links relative to ``notebooks/``."""
+    rows = [
+        f"| [{lesson.number:02} {lesson.title}]({lesson.file}) | {lesson.build} | {lesson.see} "
+        f"| {lesson.minutes} |"
+        for lesson in LESSONS
+    ]
+    return "\n".join(["| Step | You build | You see | Minutes |", "|---|---|---|---|", *rows])

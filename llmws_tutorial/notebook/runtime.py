@@ -1,0 +1,202 @@
+"""Serve an app from a cell, in a background thread of the kernel.
+
+Why a thread: ``uvicorn.run`` in a cell would block the notebook, a task on the kernel's own event
+loop would deadlock a synchronous client, and a child process would outlive a killed kernel. The
+thread has its own event loop; it dies with the kernel, and an interrupted cell does not touch it.
+
+The app is looked up again for every connection, so a cell that defines the app or a route anew
+takes effect on the next call, without a restart.
+"""
+
+import asyncio
+import contextlib
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import uvicorn
+
+from llmws_tutorial.errors import PortBusy, SetupError
+from llmws_tutorial.notebook.log import ServerLog
+
+GRACE_S: Final = 0.4
+"""How long open calls may take to end when the server stops."""
+_STARTUP_S: Final = 10.0
+_servers: dict[str, "Server"] = {}
+
+
+class Server:
+    """A server in the background of this process. Made by `serve`.
+
+    As a context manager it stops when the block is left.
+
+    Attributes:
+        name: what it is called; serving the same name again stops this one first.
+        port: the TCP port that it listens on.
+        log: what it logged so far.
+    """
+
+    def __init__(self, name: str, find_app: Callable[[], Any], listener: socket.socket) -> None:
+        self.name = name
+        self.port: int = listener.getsockname()[1]
+        self.log = ServerLog()
+        self._find_app = find_app
+        self._listener = listener
+        self._uvicorn = uvicorn.Server(
+            uvicorn.Config(
+                self._answer,
+                interface="asgi3",
+                log_config=None,
+                timeout_graceful_shutdown=GRACE_S,  # type: ignore[arg-type] # a float works too
+                ws_per_message_deflate=False,
+            )
+        )
+        self._thread = threading.Thread(target=self._run, name=f"serve {name}", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The root of the server, for a browser."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def websocket_url(self) -> str:
+        """Where calls arrive; the caller appends the call id."""
+        return f"ws://127.0.0.1:{self.port}/llm-websocket/"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it still accepts calls."""
+        return self._uvicorn.started and not self._uvicorn.should_exit and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin to accept calls.
+
+        Raises:
+            SetupError: when the app refuses to start.
+        """
+        self._thread.start()
+        deadline = time.monotonic() + _STARTUP_S
+        while not self._uvicorn.started and self._thread.is_alive():
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.005)
+        if not self.is_running:
+            self.stop()
+            raise SetupError(f"the app did not start; its log says:\n{self.log}")
+
+    def stop(self) -> None:
+        """End open calls, free the port, and return within a second; again is harmless."""
+        self._uvicorn.should_exit = True
+        self._thread.join(2 * GRACE_S)
+        # A handler that blocks its thread keeps it; the port is freed all the same.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.log.detach()
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Server {self.name!r}: {'running' if self.is_running else 'stopped'}>"
+
+    def _run(self) -> None:
+        self.log.attach()
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(self._uvicorn.serve(sockets=[self._listener]))
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        app = self._find_app()
+        _keep_last_definitions(app)
+        await app(scope, receive, send)
+
+
+def serve(app: Any, *, port: int = 0, name: str | None = None, show_log: bool = True) -> Server:
+    """Serve an app in the background, and go on to the next cell.
+
+    The app is followed by the name of its global variable: define it or one of its routes again,
+    and the next call meets the last definition.
+
+    Args:
+        app: the ASGI app, for example ``FastAPI()``.
+        port: the TCP port on 127.0.0.1; 0 takes a free one, or keeps the port of the server that
+            is being replaced.
+        name: what to call the server; None takes the name of the variable, or ``app``.
+        show_log: whether to show the log under this cell; it is kept in any case.
+
+    Raises:
+        PortBusy: when another program has the port; a server that ran under the name goes on.
+        SetupError: when the app is none or does not start.
+    """
+    if not callable(app):
+        raise SetupError(f"cannot serve {type(app).__name__}, expected an app such as FastAPI()")
+    variables = sys._getframe(1).f_globals
+    variable = _name_of(app, variables)
+    name = name or variable or "app"
+    old = _servers.get(name)
+    if old is not None and port in (0, old.port):
+        port = old.port
+        old.stop()
+    listener = bind(port)
+    if old is not None:
+        old.stop()
+    server = Server(name, lambda: _latest(app, variables, variable), listener)
+    server.start()
+    server.log.is_shown = show_log
+    _servers[name] = server
+    return server
+
+
+def bind(port: int) -> socket.socket:
+    """Take a TCP port on 127.0.0.1; 0 takes a free one.
+
+    Raises:
+        PortBusy: when it cannot be had.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if sys.platform != "win32":  # there the option means to share the port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)  # now, so that a second server cannot take the same port
+    except OverflowError:
+        listener.close()
+        raise PortBusy(f"port {port} does not exist, expected 1 to 65535, or 0 for any") from None
+    except OSError as error:
+        listener.close()
+        raise PortBusy(
+            f"port {port} cannot be had ({error.strerror}): end the program that has it, "
+            "or leave port out to take a free one"
+        ) from None
+    return listener
+
+
+def _name_of(app: Any, variables: Mapping[str, Any]) -> str | None:
+    """The global variable that holds the app; names with an underscore are IPython's own."""
+    names = (name for name, value in tuple(variables.items()) if value is app)
+    return next((name for name in names if not name.startswith("_")), None)
+
+
+def _latest(app: Any, variables: Mapping[str, Any], variable: str | None) -> Any:
+    latest = variables.get(variable) if variable else None
+    return latest if callable(latest) else app
+
+
+def _keep_last_definitions(app: Any) -> None:
+    """Forget routes that a later cell has defined again: the first match would win otherwise."""
+    routes = getattr(getattr(app, "router", None), "routes", None)
+    if routes is None:
+        return
+    last = {_identity(route): route for route in routes}
+    routes[:] = [route for route in routes if last[_identity(route)] is route]
+
+
+def _identity(route: Any) -> tuple[Any, ...]:
+    methods = frozenset(getattr(route, "methods", None) or ())
+    return type(route), getattr(route, "path", id(route)), methods

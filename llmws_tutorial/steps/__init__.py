@@ -1,0 +1,1 @@
+"""One complete server per lesson, in the guide's own simple shape."""
