@@ -210,7 +210,7 @@ def _explain(error: Exception, agent: str) -> str:
     if isinstance(error, PyngrokNgrokInstallError):
         return (
             "the ngrok agent is not on this machine and could not be downloaded: check the "
-            "network, or install it from https://ngrok.com/download and set PYNGROK_NGROK_PATH to it"
+            "network, or install it (https://ngrok.com/download) and set PYNGROK_NGROK_PATH to it"
         )
     if isinstance(error, PermissionError):
         return f"the ngrok agent may not be run: make it executable with chmod +x {agent}"
