@@ -32,7 +32,7 @@ class PlatformProtocolError(ProtocolError):
     """The peer that dialled you sent a frame that no platform sends."""
 
 
-class CannotConnect(LlmwsError):  # noqa: N818 - reads as the sentence it reports
+class CannotConnect(LlmwsError):
     """A call that never came about: the text names the stage reached and the likely fix."""
 
 
@@ -40,7 +40,7 @@ class SetupError(LlmwsError):
     """This machine is not ready for what was asked; the text says what to change."""
 
 
-class PortBusy(SetupError):  # noqa: N818 - reads as the sentence it reports
+class PortBusy(SetupError):
     """The port that was asked for belongs to another program."""
 
 

@@ -14,6 +14,7 @@ class Lesson:
         build: what you build in it.
         see: what you see at its end.
         minutes: how long it takes a developer who has not met the subject.
+        lit: the parts of the picture that it is about.
     """
 
     file: str
@@ -21,6 +22,7 @@ class Lesson:
     build: str
     see: str
     minutes: int
+    lit: tuple[str, ...]
 
     @property
     def number(self) -> int:
@@ -35,6 +37,7 @@ LESSONS: Final = (
         "nothing yet: you run the finished agent",
         "a whole call and its transcript",
         5,
+        ("caller", "voice platform", "your server"),
     ),
     Lesson(
         "01_endpoint.ipynb",
@@ -42,6 +45,7 @@ LESSONS: Final = (
         "the route that a call connects to",
         "your Hello in the server's log",
         20,
+        ("endpoint",),
     ),
     Lesson(
         "02_dummy_responder.ipynb",
@@ -49,6 +53,7 @@ LESSONS: Final = (
         "the messages, and an agent without a model",
         "a greeting and an apology as frames",
         20,
+        ("responder",),
     ),
     Lesson(
         "03_wiring.ipynb",
@@ -56,13 +61,15 @@ LESSONS: Final = (
         "the server of the guide, complete",
         "a call that greets, answers, and survives",
         25,
+        ("wiring",),
     ),
     Lesson(
         "04_tunnel_and_call.ipynb",
         "Open a tunnel and call",
         "a public address for your server",
-        "your own agent on the phone",
+        "a call to the address that you would paste",
         20,
+        ("tunnel",),
     ),
 )
 """Every lesson, in order."""

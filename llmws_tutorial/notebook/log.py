@@ -27,6 +27,7 @@ class ServerLog(logging.Handler):
         super().__init__(level=logging.INFO)
         self.is_shown = False
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._grown = threading.Condition()
         self._cell = _current_cell()
         self._thread: int | None = None
         self.addFilter(lambda record: record.thread == self._thread)
@@ -50,9 +51,20 @@ class ServerLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record as a line, and show it where that is possible."""
         line = self.format(record)
-        self._lines.append(line)
+        with self._grown:
+            self._lines.append(line)
+            self._grown.notify_all()
         if self.is_shown and (self._cell is not None or _ipython() is None):
             print(line, file=sys.stdout, flush=True)
+
+    def wait_for(self, text: str, timeout_s: float = 5.0) -> bool:
+        """Wait until a line holds a text: the server logs on a thread of its own.
+
+        Returns:
+            Whether such a line came in time.
+        """
+        with self._grown:
+            return self._grown.wait_for(lambda: text in self, timeout_s)
 
     def __contains__(self, text: str) -> bool:
         return any(text in line for line in self)

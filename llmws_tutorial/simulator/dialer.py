@@ -6,6 +6,8 @@ run faster than on a phone; the order of the frames stays the same.
 
 import asyncio
 import contextlib
+import errno
+import os
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -137,7 +139,8 @@ class Line:
         """Speak as the caller: one update a word, then the request for an answer."""
         for word in text.split():
             await self._take_time_for(1)
-            await self._send(self._call.caller_says(word))
+            if self.is_open:
+                await self._send(self._call.caller_says(word))
         if self.is_open:
             await self._send(self._call.caller_finishes())
 
@@ -183,7 +186,8 @@ class Line:
 
     def _finish(self) -> None:
         self.record.disconnection_reason = self._call.disconnection_reason
-        self.record.close_code = self._socket.close_code
+        code = self._socket.close_code
+        self.record.close_code = None if code is None else int(code)
         self.record.close_reason = self._socket.close_reason or ""
 
 
@@ -264,8 +268,15 @@ async def _open(url: str) -> ClientConnection:
         ) from None
     except OSError as error:
         raise CannotConnect(
-            f"{where}: nothing answers ({error.strerror or error}); is the server running?"
+            f"{where}: nothing answers ({_why(error)}); is the server running?"
         ) from None
+
+
+def _why(error: OSError) -> str:
+    """The system's own words: asyncio's repeat the address, in another form."""
+    if error.errno is not None and error.errno in errno.errorcode:
+        return os.strerror(error.errno).lower()
+    return error.strerror or str(error)
 
 
 def _explain_status(status: int) -> str:

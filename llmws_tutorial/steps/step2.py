@@ -38,28 +38,23 @@ class Response(TypedDict):
     end_call: bool
 
 
+def speech(content: str) -> Response:
+    """Put a text into a complete response; whoever sends it adds the id."""
+    return {"content": content, "content_complete": True, "end_call": False}
+
+
 class LLMDummyMock:
     """A response system without a model: one greeting, and one answer to everything."""
 
     async def begin_message(self, ws: WebSocket) -> None:
-        """Greet the caller: the first message of a call answers no request, so its id is 0."""
-        greeting: Response = {
-            "response_id": 0,
-            "content": "How may I help you?",
-            "content_complete": True,
-            "end_call": False,
-        }
-        await ws.send_json(greeting)
+        """Greet the caller: the first message answers no request, so its id is 0."""
+        await ws.send_json({"response_id": 0, **speech("How may I help you?")})
 
     async def draft_response(self, request: Request, ws: WebSocket) -> None:
         """Apologise when an answer is wanted; stay quiet on a mere update."""
         if request.get("interaction_type") == "update_only":
             return
-        apology: Response = {
-            "content": "I am sorry, can you say that again?",
-            "content_complete": True,
-            "end_call": False,
-        }
+        apology = speech("I am sorry, can you say that again?")
         if "response_id" in request:
             apology["response_id"] = request["response_id"]
         try:

@@ -19,7 +19,7 @@ app = FastAPI()
 app.get("/", response_class=PlainTextResponse)(hello)
 
 
-class BadFrame(Exception):  # noqa: N818 - the frame is bad, not the program
+class BadFrame(Exception):
     """A frame that the platform would never send; the text is the reason to close with."""
 
 
