@@ -217,7 +217,9 @@ def _judge_pasted_url(answer: Any) -> str | None:
 def _judge_reminder(answer: Any) -> str | None:
     if not isinstance(answer, CallRecord):
         return f"expected the record of a call, got {type(answer).__name__}"
-    kinds = [json.loads(frame.data).get("interaction_type") for frame in answer.frames]
-    if "reminder_required" not in kinds:
+    asked = [frame for frame in answer.frames if "reminder_required" in str(frame.data)]
+    if not asked:
         return "expected a reminder_required among the frames, got none"
-    return _differs("agent", answer.transcript[-1].role)
+    if answer.transcript[-1].role != "agent" or answer.frames[-1] == asked[-1]:
+        return "expected an answer to the reminder, got none"
+    return None

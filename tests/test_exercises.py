@@ -1,0 +1,114 @@
+"""The judges: each on wrong answers here; on the stub and the solution in its notebook."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, WebSocket
+
+from llmws_tutorial.errors import SetupError
+from llmws_tutorial.notebook import check, serve
+from llmws_tutorial.notebook.exercises import EXERCISES, STEPS, Verdict
+from llmws_tutorial.simulator import CallRecord, place_call
+from llmws_tutorial.steps import step1, step2, step3
+
+
+async def deaf(ws: WebSocket, call_id: str) -> None:
+    await ws.accept()
+
+
+async def shouting(ws: WebSocket, call_id: str) -> None:
+    await ws.accept()
+    async for message in ws.iter_text():
+        await ws.send_text(message.upper())
+
+
+def always_yes(request: Any) -> bool:
+    return len(request) >= 0
+
+
+def answers_updates_too(request: Any) -> Any:
+    return {"response_id": 4, **step2.speech(f"You said: {request['transcript'][-1]['content']}")}
+
+
+WRONG: dict[str, list[Any]] = {
+    "00.1": ["a call", CallRecord("short")],
+    "01.1": ["wss://voice.example.com/llm-websocket/", 7],
+    "01.2": [deaf, shouting],
+    "02.1": [always_yes, answers_updates_too],
+    "02.2": [{"response_id": 0, "content": "", "content_complete": True}, None],
+    "03.1": [{"Hello": True}],
+    "03.2": [always_yes],
+    "04.1": ["https://voice.example.com", "wss://voice.example.com/llm-websocket/call_1"],
+    "04.2": ["a call", CallRecord("without a reminder")],
+}
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_wrong_answers_are_told_what_was_expected(exercise: str) -> None:
+    for answer in WRONG[exercise]:
+        assert check(exercise, answer).text.startswith("not yet: expected ")
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_an_untouched_stub_is_not_judged(exercise: str) -> None:
+    async def coroutine_stub(ws: WebSocket, call_id: str) -> None:
+        """Do something, some day."""
+        ...
+
+    def stub(request: Any) -> Any: ...
+
+    verdicts = {repr(check(exercise, answer)) for answer in (..., stub, coroutine_stub)}
+    assert verdicts == {"not attempted yet"}
+
+
+def test_an_answer_that_raises_is_a_wrong_one() -> None:
+    def broken(request: Any) -> Any:
+        raise KeyError("response_id")
+
+    expected = "not yet: expected no error, got KeyError: 'response_id'"
+    assert check("02.1", broken).text == expected
+
+
+def test_an_unknown_exercise_names_the_known_ones() -> None:
+    with pytest.raises(SetupError, match=r"'9\.9', expected one of 00, 01.*04\.2"):
+        check("9.9", None)
+
+
+def test_a_reminder_must_be_answered() -> None:
+    app = FastAPI()
+
+    @app.websocket("/llm-websocket/{call_id}")
+    async def greets_only(ws: WebSocket, call_id: str) -> None:
+        await ws.accept()
+        await step2.LLMDummyMock().begin_message(ws)
+        async for _ in ws.iter_text():
+            pass
+
+    async def call(url: str) -> CallRecord:
+        return await place_call(url, [None], speed=200, timeout_s=0.2)
+
+    with serve(app, show_log=False) as server:
+        record = asyncio.run(call(server.websocket_url))
+    assert check("04.2", record) == Verdict("not yet: expected an answer to the reminder, got none")
+
+
+def test_each_step_is_checked_on_what_it_built() -> None:
+    built: dict[str, Any] = {"01": step1.app, "02": step2.LLMDummyMock, "03": step3.app}
+    verdicts = {step: check(step, what).text for step, what in built.items()}
+    assert verdicts == {"01": "2 of 2 passed", "02": "5 of 5 passed", "03": "10 of 10 passed"}
+    assert set(built) <= set(STEPS)
+
+
+def test_a_server_is_checked_where_it_listens() -> None:
+    with serve(step3.app, show_log=False) as server:
+        assert check("04", server).text == "10 of 10 passed"
+
+
+def test_a_failed_check_says_what_to_do() -> None:
+    first, *rest = check("03", step1.app).text.splitlines()
+    assert first == "3 of 10 passed"
+    assert rest[0].startswith(
+        "begin/1 failed: expected a first message with response_id 0, got none"
+    )
+    assert "fix: send the begin message right after accepting the socket" in rest[0]
