@@ -73,8 +73,9 @@ def lab(context: typer.Context) -> None:
     """Open JupyterLab on step 00; further options go to JupyterLab."""
     from jupyterlab.labapp import LabApp  # noqa: PLC0415 - heavy, and needed here only
 
-    first = _in_clone("notebooks") / LESSONS[0].file
-    options = [str(first), f"--ServerApp.root_dir={PROJECT}", "-y", *context.args]
+    first = f"{_in_clone('notebooks').name}/{LESSONS[0].file}"
+    options = [f"--ServerApp.root_dir={PROJECT}", f"--LabApp.default_url=/lab/tree/{first}", "-y"]
+    options.extend(context.args)
     if not _has_browser():
         options.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
