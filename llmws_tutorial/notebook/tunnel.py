@@ -4,14 +4,16 @@ The platform refuses private addresses, so a real call needs a tunnel. With an n
 module drives the ngrok agent through pyngrok. Without one, a local stand-in with the same
 attributes takes its place and says so: every cell goes on working on this machine.
 
-The token is handed to the agent in a private file: not on its command line, where every user of
-the machine could read it, and not in the user's own ngrok configuration.
+The token is handed to the agent in a private file that is gone once the agent has read it: not on
+its command line, where every user of the machine could read it, and not in the user's own ngrok
+configuration.
 """
 
 import contextlib
 import json
 import logging
 import os
+import re
 import socket
 import tempfile
 import threading
@@ -151,20 +153,22 @@ def _stand_in(port: int, *, needs_public: bool) -> Tunnel:
 
 def _ngrok_tunnel(port: int, token: str) -> Tunnel:
     logging.getLogger("pyngrok").propagate = False  # its lines repeat ours, with the agent's words
-    folder = tempfile.TemporaryDirectory(prefix="llmws-ngrok-")  # only its owner may look inside
-    config = _configure(Path(folder.name), token)
-    try:
-        with _killed_when_stuck(config.ngrok_path):
-            opened = ngrok.connect(str(port), pyngrok_config=config)
-    except (PyngrokError, OSError) as error:
-        _end_agent(config, folder)
-        raise TunnelError(_explain(error, config.ngrok_path).replace(token, "***")) from None
+    upstream, name = f"http://127.0.0.1:{port}", f"llmws-{port}"
+    with tempfile.TemporaryDirectory(prefix="llmws-ngrok-") as folder:  # for its owner only
+        config = _configure(Path(folder), token)
+        try:
+            with _killed_when_stuck(config.ngrok_path):
+                opened = ngrok.connect(upstream, name=name, pyngrok_config=config)
+        except (PyngrokError, OSError) as error:
+            ngrok.kill(config)
+            explained = _explain(error, config.ngrok_path).replace(token, "***")
+            raise TunnelError(explained) from None
 
     def shut() -> None:
         with contextlib.suppress(PyngrokError, OSError):
             ngrok.disconnect(str(opened.public_url), config)
         if not any(tunnel.is_public for tunnel in _open_tunnels.values()):
-            _end_agent(config, folder)
+            ngrok.kill(config)
 
     note = "the tunnel is open: the whole world can call this server until you close it"
     return Tunnel(str(opened.public_url), port, is_public=True, note=note, _shut=shut)
@@ -187,9 +191,8 @@ def _killed_when_stuck(agent: str) -> Iterator[None]:
     """Kill an agent that says nothing: pyngrok would wait for its next line for ever."""
 
     def kill() -> None:
-        started = process._current_processes.get(agent)  # pyngrok holds its lock meanwhile
-        if started is not None:
-            started.proc.kill()
+        with contextlib.suppress(KeyError):  # pyngrok holds its lock meanwhile
+            process._current_processes[agent].proc.kill()
 
     timer = threading.Timer(STARTUP_S + 1, kill)
     timer.daemon = True
@@ -198,12 +201,6 @@ def _killed_when_stuck(agent: str) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _end_agent(config: PyngrokConfig, folder: "tempfile.TemporaryDirectory[str]") -> None:
-    with contextlib.suppress(OSError):
-        ngrok.kill(config)
-    folder.cleanup()
 
 
 def _explain(error: Exception, agent: str) -> str:
@@ -216,17 +213,20 @@ def _explain(error: Exception, agent: str) -> str:
         return f"the ngrok agent may not be run: make it executable with chmod +x {agent}"
     if isinstance(error, OSError):
         return f"the ngrok agent {agent} does not run here ({error.strerror}): install it again"
-    said = error.ngrok_error if isinstance(error, PyngrokNgrokError) else None
-    if isinstance(error, PyngrokNgrokHTTPError):
-        said = error.body
-    code = next((code for code in _REFUSALS if code in (said or "").split()), None)
-    if code:
-        return f"{_REFUSALS[code]} ({code})"
-    detail = f" It says: {' '.join(said.split())[:200]}" if said else ""
+    said = error.body if isinstance(error, PyngrokNgrokHTTPError) else _said(error)
+    refusals = [code for code in re.findall(r"ERR_NGROK_\d+", said) if code in _REFUSALS]
+    if refusals:
+        return f"{_REFUSALS[refusals[0]]} ({refusals[0]})"
+    detail = f"; it says: {' '.join(said.split())[:200]}" if said else ""
     return (
         f"the ngrok agent did not come online in {STARTUP_S} s: check that this network lets "
-        f"ngrok out (a firewall or a proxy may not), then try again.{detail}"
+        f"ngrok out (a firewall or a proxy may not), then try again{detail}"
     )
+
+
+def _said(error: Exception) -> str:
+    """The agent's own words on what is wrong; empty when it said nothing."""
+    return (error.ngrok_error if isinstance(error, PyngrokNgrokError) else None) or ""
 
 
 def _answers(port: int) -> bool:
