@@ -111,7 +111,8 @@ def test_the_token_is_in_a_private_file_and_nowhere_else(
     with open_tunnel(server.port, token=TOKEN) as opened:
         [agent] = process._current_processes.values()
         command_line = Path(f"/proc/{agent.proc.pid}/cmdline").read_text()
-        print(opened, repr(opened))
+        [settings] = tmp_path.rglob("ngrok.yml")
+        print(opened, repr(opened), settings.read_text())
     assert "--config" in command_line
     assert TOKEN not in command_line + caplog.text + "".join(capfd.readouterr())
     assert not list(tmp_path.rglob("ngrok.yml"))

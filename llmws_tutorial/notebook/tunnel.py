@@ -4,8 +4,8 @@ The platform refuses private addresses, so a real call needs a tunnel. With an n
 module drives the ngrok agent through pyngrok. Without one, a local stand-in with the same
 attributes takes its place and says so: every cell goes on working on this machine.
 
-The token is handed to the agent in a private file that is gone once the agent has read it: not on
-its command line, where every user of the machine could read it, and not in the user's own ngrok
+The token is handed to the agent in a private file that is emptied once the agent has read it: not
+on its command line, where every user of the machine could read it, and not in the user's own ngrok
 configuration.
 """
 
@@ -154,21 +154,24 @@ def _stand_in(port: int, *, needs_public: bool) -> Tunnel:
 def _ngrok_tunnel(port: int, token: str) -> Tunnel:
     logging.getLogger("pyngrok").propagate = False  # its lines repeat ours, with the agent's words
     upstream, name = f"http://127.0.0.1:{port}", f"llmws-{port}"
-    with tempfile.TemporaryDirectory(prefix="llmws-ngrok-") as folder:  # for its owner only
-        config = _configure(Path(folder), token)
-        try:
-            with _killed_when_stuck(config.ngrok_path):
-                opened = ngrok.connect(upstream, name=name, pyngrok_config=config)
-        except (PyngrokError, OSError) as error:
-            ngrok.kill(config)
-            explained = _explain(error, config.ngrok_path).replace(token, "***")
-            raise TunnelError(explained) from None
+    folder = tempfile.TemporaryDirectory(prefix="llmws-ngrok-")  # for its owner only
+    config = _configure(Path(folder.name), token)
+    try:
+        with _killed_when_stuck(config.ngrok_path):
+            opened = ngrok.connect(upstream, name=name, pyngrok_config=config)
+    except (PyngrokError, OSError) as error:
+        ngrok.kill(config)
+        folder.cleanup()
+        explained = _explain(error, config.ngrok_path).replace(token, "***")
+        raise TunnelError(explained) from None
+    Path(str(config.config_path)).write_text("{}")  # read by now; the token need not stay
 
     def shut() -> None:
         with contextlib.suppress(PyngrokError, OSError):
             ngrok.disconnect(str(opened.public_url), config)
         if not any(tunnel.is_public for tunnel in _open_tunnels.values()):
             ngrok.kill(config)
+        folder.cleanup()
 
     note = "the tunnel is open: the whole world can call this server until you close it"
     return Tunnel(str(opened.public_url), port, is_public=True, note=note, _shut=shut)
