@@ -91,10 +91,11 @@ class Server:
         """End open calls, free the port, and return within a second; again is harmless."""
         self._uvicorn.should_exit = True
         self._thread.join(2 * GRACE_S)
-        # A handler that blocks its thread keeps it; the port is freed all the same.
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        if self._thread.is_alive():  # a handler blocks it; the port is freed all the same
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+        else:
+            self._listener.close()
         self.log.detach()
 
     def __enter__(self) -> "Server":
@@ -108,7 +109,10 @@ class Server:
 
     def _run(self) -> None:
         self.log.attach()
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        with (
+            contextlib.suppress(SystemExit),  # how uvicorn gives up on an app that fails to start
+            asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner,
+        ):
             runner.run(self._uvicorn.serve(sockets=[self._listener]))
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
@@ -140,12 +144,7 @@ def serve(app: Any, *, port: int = 0, name: str | None = None, show_log: bool = 
     variable = _name_of(app, variables)
     name = name or variable or "app"
     old = _servers.get(name)
-    if old is not None and port in (0, old.port):
-        port = old.port
-        old.stop()
-    listener = bind(port)
-    if old is not None:
-        old.stop()
+    listener = bind(port) if old is None else _replace(old, port)
     server = Server(name, lambda: _latest(app, variables, variable), listener)
     server.start()
     server.log.is_shown = show_log
@@ -160,8 +159,8 @@ def bind(port: int) -> socket.socket:
         PortBusy: when it cannot be had.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if sys.platform != "win32":  # there the option means to share the port
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reuse = sys.platform != "win32"  # there the option means to share the port
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
     try:
         listener.bind(("127.0.0.1", port))
         listener.listen(128)  # now, so that a second server cannot take the same port
@@ -174,6 +173,17 @@ def bind(port: int) -> socket.socket:
             f"port {port} cannot be had ({error.strerror}): end the program that has it, "
             "or leave port out to take a free one"
         ) from None
+    return listener
+
+
+def _replace(old: Server, port: int) -> socket.socket:
+    """Take a port in place of a server, its own one if that will do, and stop the server."""
+    if port in (0, old.port):
+        old.stop()
+        with contextlib.suppress(PortBusy):  # it may have stopped long ago
+            return bind(old.port)
+    listener = bind(port)
+    old.stop()
     return listener
 
 

@@ -1,0 +1,99 @@
+"""A server's log: kept in any case, shown in plain Python, and only that server's."""
+
+import logging
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, WebSocket
+from websockets.sync.client import connect
+
+from llmws_tutorial.notebook import log, serve
+from llmws_tutorial.steps import step1
+
+
+def test_a_log_is_searched_iterated_and_printed() -> None:
+    with (
+        serve(step1.app, name="logged", show_log=False) as server,
+        connect(f"{server.websocket_url}a") as ws,
+    ):
+        ws.send("Hello")
+        assert server.log.wait_for("call 'a': received 'Hello'")
+    assert "INFO: call 'a': received 'Hello'" in list(server.log)
+    assert "received 'Hello'" in str(server.log)
+    assert repr(server.log) == "<ServerLog>"
+
+
+def test_waiting_for_a_line_that_never_comes_ends() -> None:
+    with serve(step1.app, name="logged", show_log=False) as server:
+        assert not server.log.wait_for("never", timeout_s=0.05)
+
+
+def test_two_servers_keep_their_lines_apart() -> None:
+    with (
+        serve(step1.app, name="one", show_log=False) as one,
+        serve(step1.app, name="two", show_log=False) as two,
+        connect(f"{one.websocket_url}first"),
+    ):
+        assert one.log.wait_for("'first': connected")
+        assert "first" not in two.log
+
+
+def test_in_plain_python_the_log_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with serve(step1.app, name="logged") as server, connect(f"{server.websocket_url}a") as ws:
+        ws.send("Hello")
+        server.log.wait_for("'a': received")
+        ws.close()
+        server.log.wait_for("'a': closed")
+    shown = capsys.readouterr().out
+    assert "INFO: call 'a': received 'Hello'" in shown
+    assert "Started server process" not in shown  # what came before serve() returned
+
+
+def test_a_log_that_is_not_shown_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    with serve(step1.app, name="logged", show_log=False) as server:
+        assert server.log.wait_for("Started server process")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_stopped_server_listens_to_nobody() -> None:
+    with serve(step1.app, name="logged", show_log=False) as server:
+        pass
+    for name in ("uvicorn", "asyncio"):
+        assert server.log not in logging.getLogger(name).handlers
+
+
+def test_lines_of_the_learners_own_loggers_below_uvicorn_are_kept() -> None:
+    app = FastAPI()
+
+    @app.websocket("/llm-websocket/{call_id}")
+    async def endpoint(ws: WebSocket, call_id: str) -> None:
+        logging.getLogger("uvicorn.mine").warning("look here")
+
+    with serve(app, show_log=False) as server:
+        with pytest.raises(Exception, match="HTTP 500"):
+            connect(f"{server.websocket_url}a")
+        assert server.log.wait_for("WARNING: look here")
+
+
+def test_in_a_kernel_the_thread_is_pinned_to_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned: list[Any] = []
+
+    class Shell:
+        def get_parent(self) -> str:
+            return "the cell"
+
+        def set_thread_parent(self, parent: str) -> None:
+            pinned.append(parent)
+
+    monkeypatch.setattr(log, "_ipython", Shell)
+    with serve(step1.app, name="logged", show_log=False):
+        assert pinned == ["the cell"]
+
+
+def test_in_a_kernel_that_cannot_pin_nothing_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(log, "_ipython", object)
+    with serve(step1.app, name="logged") as server, connect(f"{server.websocket_url}a"):
+        assert server.log.wait_for("'a': connected")
+    assert capsys.readouterr().out == ""
