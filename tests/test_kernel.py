@@ -103,8 +103,8 @@ def test_a_route_that_is_defined_later_counts_from_the_next_call(kernel: Kernel)
 
 def test_an_interrupted_cell_leaves_the_server_running(kernel: Kernel) -> None:
     port = int(kernel.printed[kernel.run(SERVE)])
-    cell = str(kernel.client.execute("import time; time.sleep(30)"))
-    kernel.read_until(lambda: ("execute_input", cell) in kernel.states)
+    cell = str(kernel.client.execute("import time; print('busy'); time.sleep(30)"))
+    kernel.read_until(lambda: kernel.printed.get(cell) == "busy\n")
     kernel.manager.interrupt_kernel()
     reply = kernel.client.get_shell_msg(timeout=10)
     assert reply["content"]["ename"] == "KeyboardInterrupt"
