@@ -41,6 +41,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+@pytest.fixture(autouse=True)
+def no_token_is_printed(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """All tokens of these tests end alike, so that a leaked one is seen in any output."""
+    yield
+    assert "2Jx7secret" not in "".join(capfd.readouterr())
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     with serve(step3.app, name="tunnelled", show_log=False) as running:

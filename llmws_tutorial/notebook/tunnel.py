@@ -152,7 +152,7 @@ def _stand_in(port: int, *, needs_public: bool) -> Tunnel:
 
 
 def _ngrok_tunnel(port: int, token: str) -> Tunnel:
-    logging.getLogger("pyngrok").propagate = False  # its lines repeat ours, with the agent's words
+    _hush(logging.getLogger("pyngrok"))
     upstream, name = f"http://127.0.0.1:{port}", f"llmws-{port}"
     folder = tempfile.TemporaryDirectory(prefix="llmws-ngrok-")  # for its owner only
     config = _configure(Path(folder.name), token)
@@ -175,6 +175,13 @@ def _ngrok_tunnel(port: int, token: str) -> Tunnel:
 
     note = "the tunnel is open: the whole world can call this server until you close it"
     return Tunnel(str(opened.public_url), port, is_public=True, note=note, _shut=shut)
+
+
+def _hush(logger: logging.Logger) -> None:
+    """Drop what pyngrok logs: it repeats the agent's words, and those can hold the token."""
+    logger.propagate = False
+    if not logger.handlers:  # without any, Python itself would print warnings to stderr
+        logger.addHandler(logging.NullHandler())
 
 
 def _configure(folder: Path, token: str) -> PyngrokConfig:
