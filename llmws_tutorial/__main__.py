@@ -1,4 +1,4 @@
-"""Start on a bare Python: make ``.venv``, install the project into it, and go on in there.
+"""Start on a bare Python: make ``.venv``, install the project, go on in there.
 
 Until the environment exists only the standard library is used, and the syntax is that of old
 Pythons, so that each of them can say which one is needed.
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def install() -> str:
-    """Make the environment and install everything; the result is what went wrong, or ``""``."""
+    """Make the environment; the result is what went wrong, or ``""``."""
     print("setting up .venv, once; this takes a minute or two ...", flush=True)
     shutil.rmtree(environment, ignore_errors=True)
     made = subprocess.run(

@@ -141,7 +141,7 @@ def call(
     ] = None,
     speed: Annotated[float, typer.Option(help="Times faster than on a phone.", min=0.1)] = 20.0,
 ) -> None:
-    """Call a server. You are the caller: type and press Enter; an empty line is silence."""
+    """Call a server. You are the caller: type a line; an empty line is silence."""
     asyncio.run(_call(url, say, speed))
 
 
@@ -185,7 +185,7 @@ async def _given(say: list[str]) -> AsyncIterator[str]:
 
 
 async def _typed() -> AsyncIterator[str]:
-    """The lines of standard input; a daemon thread reads, so that Ctrl-C need not wait for it."""
+    """The lines of standard input, read by a thread that Ctrl-C need not wait for."""
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[str] = asyncio.Queue()
 

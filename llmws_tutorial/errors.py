@@ -33,7 +33,7 @@ class PlatformProtocolError(ProtocolError):
 
 
 class CannotConnect(LlmwsError):
-    """A call that never came about: the text names the stage reached and the likely fix."""
+    """A call that never came about; the text has the stage reached and the likely fix."""
 
 
 class SetupError(LlmwsError):

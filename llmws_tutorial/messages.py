@@ -24,7 +24,7 @@ class Utterance(msgspec.Struct, frozen=True, kw_only=True):
         role: ``agent`` or ``user``; the platform also sends others, which must be survived.
         content: the words as text; may be the literal ``(unintelligible audio)``.
 
-    Source: protocol notes, section 3.
+    Source: docs/protocol.md, section 3.
     """
 
     role: str
@@ -41,7 +41,7 @@ class UpdateOnly(
     Attributes:
         transcript: the whole call so far, oldest first.
 
-    Source: protocol notes, section 3.
+    Source: docs/protocol.md, section 3.
     """
 
     transcript: tuple[Utterance, ...]
@@ -58,7 +58,7 @@ class ResponseRequired(
         response_id: the id to answer with (1 and up, growing); every older id is now dead.
         transcript: the whole call so far, oldest first; may be empty.
 
-    Source: protocol notes, section 3.
+    Source: docs/protocol.md, section 3.
     """
 
     response_id: int
@@ -76,7 +76,7 @@ class ReminderRequired(
         response_id: the id to answer with (1 and up, growing); every older id is now dead.
         transcript: the whole call so far, oldest first.
 
-    Source: protocol notes, section 3.
+    Source: docs/protocol.md, section 3.
     """
 
     response_id: int
@@ -98,7 +98,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
         content_complete: whether this is the last piece for this id.
         end_call: whether to hang up once the content has been spoken.
 
-    Source: protocol notes, sections 4 and 9.
+    Source: docs/protocol.md, section 4.
     """
 
     response_id: int

@@ -1,4 +1,4 @@
-"""The checks themselves, each one piece of data: an id, what is sent, what must come back.
+"""The checks themselves, as data: an id, what is sent, what must come back.
 
 They hold a server to the original guide (profile ``guide-2024``). Every case opens a new
 connection, sends its frames after the first message, and looks at what the server did.
@@ -169,7 +169,7 @@ CASES: Final = (
     Case(
         id="connect/2",
         requirement="An update keeps the call open, whatever the server makes of it.",
-        source="protocol notes, section 6",
+        source="docs/protocol.md, section 6",
         severity=Severity.ERROR,
         fix="stay in the receive loop after a message",
         sends=(_request("update_only"),),
@@ -179,7 +179,7 @@ CASES: Final = (
     Case(
         id="begin/1",
         requirement="The first message has response_id 0 and is complete.",
-        source="guide, step 2; protocol notes, section 2",
+        source="guide, step 2; docs/protocol.md, section 2",
         severity=Severity.ERROR,
         fix="send the begin message right after accepting the socket",
         sends=(),
@@ -188,7 +188,7 @@ CASES: Final = (
     Case(
         id="turns/1",
         requirement="A response_required is answered under its own response_id, to completion.",
-        source="guide, step 2; protocol notes, section 5",
+        source="guide, step 2; docs/protocol.md, section 5",
         severity=Severity.ERROR,
         fix="copy response_id from the request, and set content_complete on the last piece",
         sends=(_request("response_required", 1),),
@@ -198,7 +198,7 @@ CASES: Final = (
     Case(
         id="turns/2",
         requirement="An update_only is not answered.",
-        source="guide, step 2; protocol notes, section 2",
+        source="guide, step 2; docs/protocol.md, section 2",
         severity=Severity.WARNING,
         fix="return at once when interaction_type is update_only",
         sends=(_request("update_only"),),
@@ -207,7 +207,7 @@ CASES: Final = (
     Case(
         id="turns/3",
         requirement="A reminder_required is answered under its own response_id.",
-        source="guide, step 2; protocol notes, section 3",
+        source="guide, step 2; docs/protocol.md, section 3",
         severity=Severity.ERROR,
         fix="answer reminder_required as you answer response_required",
         sends=(_request("reminder_required", 1),),
@@ -217,7 +217,7 @@ CASES: Final = (
     Case(
         id="turns/4",
         requirement="One turn after another is answered, each under its own id.",
-        source="protocol notes, section 2",
+        source="docs/protocol.md, section 2",
         severity=Severity.ERROR,
         fix="keep reading after an answer, and take the id from each request",
         sends=(
@@ -231,7 +231,7 @@ CASES: Final = (
     Case(
         id="input/1",
         requirement="A binary frame closes the call with 1002, and nothing after it is read.",
-        source="guide, step 3; protocol notes, section 9",
+        source="guide, step 3; docs/protocol.md, section 7",
         severity=Severity.ERROR,
         fix='close with code 1002 and "Cannot find corresponding Retell LLM.", then return',
         sends=(b"\x00\x01", _request("response_required", 1)),
@@ -241,7 +241,7 @@ CASES: Final = (
     Case(
         id="input/2",
         requirement="A frame that is not JSON closes the call with 1002, nothing after it is read.",
-        source="guide, step 3; protocol notes, section 9",
+        source="guide, step 3; docs/protocol.md, section 7",
         severity=Severity.ERROR,
         fix='close with code 1002 and "Cannot parse incoming message.", then return',
         sends=("Hello", _request("response_required", 1)),
@@ -251,7 +251,7 @@ CASES: Final = (
     Case(
         id="input/3",
         requirement="JSON that is not an object closes the call with 1002.",
-        source="protocol notes, section 6",
+        source="docs/protocol.md, section 6",
         severity=Severity.ERROR,
         fix="check that what you parsed is a dict before you look inside",
         sends=("null",),

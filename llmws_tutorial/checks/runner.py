@@ -1,4 +1,4 @@
-"""Run checks against a server's URL, each on a connection of its own, side by side."""
+"""Run checks against a server's URL side by side, each on its own connection."""
 
 import asyncio
 import contextlib
@@ -93,7 +93,7 @@ async def _act(case: Case, socket: ClientConnection, patience_s: float) -> Answe
 async def _receive(
     socket: ClientConnection, *, answers: int, timeout_s: float
 ) -> list[str | bytes]:
-    """Receive until so many answers are complete, the time is up, or the server closes."""
+    """Receive until so many answers are whole, the time is up, or the server closes."""
     frames: list[str | bytes] = []
     with contextlib.suppress(TimeoutError, ConnectionClosed):
         async with asyncio.timeout(timeout_s):

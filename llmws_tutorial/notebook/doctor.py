@@ -1,4 +1,4 @@
-"""Say whether this machine is ready for the notebooks, and what to change when it is not."""
+"""Say whether this machine is ready for the notebooks, and what to change if not."""
 
 import importlib.util
 import platform

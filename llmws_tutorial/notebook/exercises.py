@@ -88,7 +88,7 @@ def _check_url(step: str, url: str) -> Verdict:
 
 
 def _wired(responder: type) -> FastAPI:
-    """An app around a class with begin_message and draft_response, for a step without wiring."""
+    """An app around a class with begin_message and draft_response."""
 
     async def llm_websocket(ws: WebSocket, call_id: str) -> None:
         await ws.accept()
@@ -107,7 +107,7 @@ def _app_with(handler: Callable[[WebSocket, str], Awaitable[None]]) -> FastAPI:
 
 
 def _finish(work: Coroutine[Any, Any, list[Finding]]) -> list[Finding]:
-    """Run a coroutine to its end from a cell, whose own event loop is busy running the cell."""
+    """Run a coroutine to its end from a cell, whose own event loop is busy with it."""
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(asyncio.run, work).result()
 

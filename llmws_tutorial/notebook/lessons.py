@@ -1,4 +1,4 @@
-"""The list of the lessons: what the navigation, the README and the map in step 00 are made of."""
+"""The list of the lessons, from which the navigation and the map are made."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""A server's log: always kept, and shown under the cell that started the server where possible.
+"""A server's log: always kept, and shown under the cell that started the server.
 
 A background thread's output belongs to no cell: a kernel puts it under whichever cell runs at
 that moment. ipykernel 7.4 can pin a thread to a cell; on a kernel that cannot, nothing is shown
@@ -86,7 +86,7 @@ def _ipython() -> Any:
 
 
 def _current_cell() -> tuple[Any, Any] | None:
-    """The shell and the running cell's request, when the kernel can pin a thread to a cell."""
+    """The shell and the running cell's request, if the kernel can pin a thread to it."""
     shell = _ipython()
     if not hasattr(shell, "set_thread_parent"):
         return None

@@ -1,4 +1,4 @@
-"""Refresh the notebooks: ``python -m llmws_tutorial.notebook.refresh [number ...]``.
+"""Refresh notebooks: ``python -m llmws_tutorial.notebook.refresh [number ...]``.
 
 Runs each notebook from a fresh kernel, writes its navigation and its picture, keeps the outputs,
 and strips everything that differs from run to run. Notebooks are never finished by hand.
@@ -67,7 +67,7 @@ def tidy(notebook: Any, lesson: Lesson) -> str:
 
 
 def code_digest(notebook: Any) -> str:
-    """What was run, as a short digest: it tells a cell that was edited after the last run."""
+    """What was run, as a short digest: it tells a cell edited after the last run."""
     code = "\0".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 

@@ -177,7 +177,7 @@ def bind(port: int) -> socket.socket:
 
 
 def _replace(old: Server, port: int) -> socket.socket:
-    """Take a port in place of a server, its own one if that will do, and stop the server."""
+    """Take a port in place of a server, its own if that will do, and stop the server."""
     if port in (0, old.port):
         old.stop()
         with contextlib.suppress(PortBusy):  # it may have stopped long ago
@@ -188,7 +188,7 @@ def _replace(old: Server, port: int) -> socket.socket:
 
 
 def _name_of(app: Any, variables: Mapping[str, Any]) -> str | None:
-    """The global variable that holds the app; names with an underscore are IPython's own."""
+    """The global variable that holds the app; a leading underscore is IPython's own."""
     names = (name for name, value in tuple(variables.items()) if value is app)
     return next((name for name in names if not name.startswith("_")), None)
 
@@ -199,7 +199,7 @@ def _latest(app: Any, variables: Mapping[str, Any], variable: str | None) -> Any
 
 
 def _keep_last_definitions(app: Any) -> None:
-    """Forget routes that a later cell has defined again: the first match would win otherwise."""
+    """Forget routes that a later cell defined again: the first match would win."""
     routes = getattr(getattr(app, "router", None), "routes", None)
     if routes is None:
         return

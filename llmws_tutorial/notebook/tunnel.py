@@ -1,4 +1,4 @@
-"""Open the server to the world: a public address whose traffic ends at a local port.
+"""Open the server to the world: a public address that leads to a local port.
 
 The platform refuses private addresses, so a real call needs a tunnel. With an ngrok token this
 module drives the ngrok agent through pyngrok. Without one, a local stand-in with the same
@@ -95,13 +95,13 @@ class Tunnel:
 
 
 def find_token() -> str | None:
-    """The ngrok token from the environment or from ``.env``; an exported one wins, even blank."""
+    """The ngrok token: an exported one wins, even a blank one; else that in ``.env``."""
     values = {**dotenv_values(find_dotenv(usecwd=True)), **os.environ}
     return (values.get(TOKEN_VARIABLE) or "").strip() or None
 
 
 def find_agent() -> str | None:
-    """Where the ngrok agent is on this machine; None when pyngrok would have to download it."""
+    """Where the ngrok agent is; None when pyngrok would have to download it."""
     path = PyngrokConfig().ngrok_path
     return path if Path(path).exists() else None
 
@@ -178,7 +178,7 @@ def _ngrok_tunnel(port: int, token: str) -> Tunnel:
 
 
 def _hush(logger: logging.Logger) -> None:
-    """Drop what pyngrok logs: it repeats the agent's words, and those can hold the token."""
+    """Drop what pyngrok logs: the agent's own words, which can hold the token."""
     logger.propagate = False
     if not logger.handlers:  # without any, Python itself would print warnings to stderr
         logger.addHandler(logging.NullHandler())

@@ -13,7 +13,7 @@ A call is in one of four states, and what happens moves it on as the table says:
     any but ENDED    somebody hangs up      ENDED
 
 MUTE is the first state: the agent stays mute until a response with id 0 arrives. The source of
-each rule is the protocol notes, sections 2, 5 and 6.
+each rule is docs/protocol.md, sections 2, 5 and 6.
 """
 
 from dataclasses import dataclass

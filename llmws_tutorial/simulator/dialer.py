@@ -1,4 +1,4 @@
-"""Place a call: dial a server's URL, talk, fall silent, hang up, and keep the record.
+"""Place a call: dial a server's URL, talk, fall silent, hang up, keep the record.
 
 The caller is text: words travel as the platform would send them, one more at a time. Time can
 run faster than on a phone; the order of the frames stays the same.
@@ -85,7 +85,7 @@ class CallRecord:
 
 
 def call_url(url: str, call_id: str) -> str:
-    """Append a call id to a URL as the platform does: the last segment, before any query.
+    """Append a call id to a URL as the platform does: last segment, before any query.
 
     Raises:
         CannotConnect: when the URL cannot be dialled at all.
@@ -100,7 +100,7 @@ def call_url(url: str, call_id: str) -> str:
 
 
 class Line:
-    """An open call. Say something, be silent, listen, hang up; the record keeps it all.
+    """An open call: say something, be silent, listen, hang up; the record keeps it.
 
     Made by `dial`, not by hand.
     """

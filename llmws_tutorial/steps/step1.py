@@ -1,4 +1,4 @@
-"""Step 1 of the guide: one WebSocket route beside the routes of an ordinary server.
+"""Step 1 of the guide: a WebSocket route beside the routes of an ordinary server.
 
 It logs what arrives and says nothing yet: the first message comes with step 3.
 

@@ -20,11 +20,11 @@ app.get("/", response_class=PlainTextResponse)(hello)
 
 
 class BadFrame(Exception):
-    """A frame that the platform would never send; the text is the reason to close with."""
+    """A frame that no platform would send; the text is the reason to close with."""
 
 
 def refuse_constant(name: str) -> NoReturn:
-    """Refuse NaN and Infinity, which Python's json reads though JSON has no such words."""
+    """Refuse NaN and Infinity: Python's json reads them, JSON has no such words."""
     raise ValueError(f"{name} is not JSON")
 
 
@@ -43,7 +43,7 @@ def parse(text: str | None) -> Request:
 
 @app.websocket("/llm-websocket/{call_id}")
 async def llm_websocket(ws: WebSocket, call_id: str) -> None:
-    """Hold one call: greet, answer every request, and close on a frame of nobody we know."""
+    """Hold one call: greet, answer every request, close on a frame of nobody we know."""
     await ws.accept()
     log.info("call %r: connected", call_id)
     llm = LLMDummyMock()
