@@ -1,0 +1,88 @@
+"""What the documents say is what the program does."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+import pytest
+import typer
+
+from llmws_tutorial import messages
+from llmws_tutorial.checks import CASES
+from llmws_tutorial.cli import app
+from llmws_tutorial.notebook.doctor import PROJECT
+from llmws_tutorial.notebook.lessons import LESSONS, table
+
+README: Final = (PROJECT / "README.md").read_text()
+PROTOCOL: Final = (PROJECT / "docs" / "protocol.md").read_text()
+COMMANDS: Final = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+DOCUMENTS: Final = [
+    *PROJECT.glob("*.md"),
+    *PROJECT.glob("docs/*.md"),
+    *PROJECT.glob("binder/*.md"),
+]
+
+
+def test_the_two_commands_come_before_line_25() -> None:
+    top = "\n".join(README.splitlines()[:24])
+    assert re.search(r"^python3 -m llmws_tutorial lab\b", top, re.MULTILINE)
+    assert re.search(r"^python3 -m llmws_tutorial test\b", top, re.MULTILINE)
+
+
+def test_the_readme_is_read_in_minutes() -> None:
+    assert 400 <= len(README.split()) <= 600
+
+
+def test_the_readme_shows_the_steps() -> None:
+    assert re.sub(r"\((\d\d_\w+\.ipynb)\)", r"(notebooks/\1)", table()) in README
+
+
+def test_the_badge_opens_step_00_of_this_project() -> None:
+    pyproject = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    repository = pyproject["project"]["urls"]["Repository"].removeprefix("https://github.com/")
+    first = quote(f"notebooks/{LESSONS[0].file}", safe="")
+    assert f"(https://mybinder.org/v2/gh/{repository}/main?labpath={first})" in README
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_and_option_is_in_the_readme(command: str) -> None:
+    row = re.search(rf"^\|.*`llmws {command}[ `].*$", README, re.MULTILINE)
+    assert row
+    for parameter in COMMANDS[command].params:
+        if parameter.param_type_name == "option":
+            assert parameter.opts[0] in row[0]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_to_a_file(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("module", sorted((PROJECT / "llmws_tutorial").rglob("*.py")))
+def test_a_source_that_is_cited_exists(module: Path) -> None:
+    sections = set(re.findall(r"^## (\d+)\.", PROTOCOL, re.MULTILINE))
+    for cited in re.findall(r"docs/protocol\.md,\s+sections? ([\d, and]+)", module.read_text()):
+        assert set(re.findall(r"\d+", cited)) <= sections
+
+
+@pytest.mark.parametrize("message", [*messages.Request.__args__, messages.Response])
+def test_every_message_is_in_the_protocol_with_its_fields(message: type[msgspec.Struct]) -> None:
+    tag = message.__struct_config__.tag
+    assert tag is None or f"| `{tag}` |" in PROTOCOL
+    for field in message.__struct_fields__:
+        assert f"`{field}`" in PROTOCOL
+
+
+def test_every_check_is_in_the_protocol() -> None:
+    for case in CASES:
+        assert f"| `{case.id}` | {case.requirement} | {case.severity.value} |" in PROTOCOL
+
+
+def test_contributing_names_the_commands_that_exist() -> None:
+    contributing = (PROJECT / "CONTRIBUTING.md").read_text()
+    for path in re.findall(r"`((?:tests|llmws_tutorial)/[\w/.]+)`", contributing):
+        assert (PROJECT / path).exists(), path
