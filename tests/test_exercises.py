@@ -23,6 +23,12 @@ async def shouting(ws: WebSocket, call_id: str) -> None:
         await ws.send_text(message.upper())
 
 
+async def echo(ws: WebSocket, call_id: str) -> None:
+    await ws.accept()
+    async for message in ws.iter_text():
+        await ws.send_text(message)
+
+
 def always_yes(request: Any) -> bool:
     return len(request) >= 0
 
@@ -73,6 +79,21 @@ def test_an_answer_that_raises_is_a_wrong_one() -> None:
 def test_an_unknown_exercise_names_the_known_ones() -> None:
     with pytest.raises(SetupError, match=r"'9\.9', expected one of 00, 01.*04\.2"):
         check("9.9", None)
+
+
+def test_answers_are_judged_by_what_they_do() -> None:
+    def wants_answer(request: Any) -> bool:
+        kind, response_id = request.get("interaction_type"), request.get("response_id")
+        return kind in ("response_required", "reminder_required") and type(response_id) is int
+
+    with serve(step3.app, show_log=False) as server:
+        reminded = asyncio.run(place_call(server.websocket_url, [None], speed=200))
+    right = {"01.2": echo, "03.2": wants_answer, "04.2": reminded}
+    assert {exercise: check(exercise, right[exercise]).text for exercise in right} == {
+        "01.2": "ok",
+        "03.2": "ok",
+        "04.2": "ok",
+    }
 
 
 def test_a_reminder_must_be_answered() -> None:

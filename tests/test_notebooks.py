@@ -16,7 +16,7 @@ from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.notebook.exercises import EXERCISES, STEPS
 from llmws_tutorial.notebook.lessons import LESSONS, Lesson
 from llmws_tutorial.notebook.picture import PARTS, draw
-from llmws_tutorial.notebook.refresh import NOTEBOOKS, code_digest, refresh, tidy
+from llmws_tutorial.notebook.refresh import NOTEBOOKS, code_digest, main, refresh, tidy
 
 ORDER = ["The idea", "Break it", "Check", "Your turn", "What you have now"]
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -203,15 +203,38 @@ def test_a_notebook_runs_the_same_without_its_solutions(lesson: Lesson) -> None:
         assert cell.get("outputs") == outputs
 
 
-def test_refreshing_runs_a_notebook_and_writes_it_in_its_one_form(tmp_path: Path) -> None:
-    lesson = LESSONS[1]
+def rough(folder: Path, *lessons: Lesson) -> None:
     title = nbformat.v4.new_markdown_cell("<!-- navigation -->old<!-- end -->")
     code = nbformat.v4.new_code_cell("print('127.0.0.1:4711')", metadata={"trusted": True})
-    rough = nbformat.v4.new_notebook(cells=[title, code])
-    (tmp_path / lesson.file).write_text(nbformat.writes(rough))
+    text = nbformat.writes(nbformat.v4.new_notebook(cells=[title, code]))
+    for lesson in lessons:
+        (folder / lesson.file).write_text(text)
+
+
+def test_refreshing_runs_a_notebook_and_writes_it_in_its_one_form(tmp_path: Path) -> None:
+    lesson = LESSONS[1]
+    rough(tmp_path, lesson)
     refresh(lesson, tmp_path)
     fresh = nbformat.read(tmp_path / lesson.file, as_version=4)
     assert "**20 minutes** · [← 00 Hear it first](00_hear_it_first.ipynb)" in fresh.cells[0].source
     assert fresh.cells[1].outputs[0].text == "127.0.0.1:PORT\n"
     assert fresh.cells[1].metadata == {}
     assert (tmp_path / "pictures" / "01.svg").exists()
+
+
+def test_the_refresh_command_takes_steps_or_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rough(tmp_path, *LESSONS)
+    main(["3", "1"], tmp_path)
+    assert capsys.readouterr().out.split() == [LESSONS[3].file, LESSONS[1].file]
+    main([], tmp_path)
+    assert capsys.readouterr().out.split() == [lesson.file for lesson in LESSONS]
+
+
+def test_the_refresh_command_refuses_a_step_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["three"], tmp_path)
+    assert "argument step: 'three', expected 0 to 4" in capsys.readouterr().err

@@ -4,6 +4,7 @@ Each runs as a learner would run it, ``uvicorn llmws_tutorial.steps.stepN:app``,
 its own; what is sent and received is compared frame by frame.
 """
 
+import asyncio
 import contextlib
 import json
 import re
@@ -16,9 +17,13 @@ from typing import Any, Final
 from urllib.request import urlopen
 
 import pytest
+from fastapi import WebSocket
+from starlette.types import Message
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
+
+from llmws_tutorial.steps import step2, step3
 
 GREETING: Final = {
     "response_id": 0,
@@ -59,7 +64,7 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def step3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = Running(3, tmp_path_factory.mktemp("step3") / "log")
     yield running
     assert "Traceback" not in running.stop()
@@ -135,14 +140,14 @@ def test_the_other_routes_go_on_as_before(step: int, tmp_path: Path) -> None:
     running.stop()
 
 
-def test_the_greeting_comes_first_and_unasked(step3: Running) -> None:
-    with step3.dial() as ws:
+def test_the_greeting_comes_first_and_unasked(wired: Running) -> None:
+    with wired.dial() as ws:
         assert heard(ws) == GREETING
         assert is_quiet(ws)
 
 
-def test_every_request_gets_the_apology_and_an_update_gets_nothing(step3: Running) -> None:
-    with step3.dial() as ws:
+def test_every_request_gets_the_apology_and_an_update_gets_nothing(wired: Running) -> None:
+    with wired.dial() as ws:
         heard(ws)
         ws.send(request("update_only"))
         assert is_quiet(ws)
@@ -153,8 +158,8 @@ def test_every_request_gets_the_apology_and_an_update_gets_nothing(step3: Runnin
         assert is_quiet(ws)
 
 
-def test_requests_that_arrive_at_once_are_answered_in_order(step3: Running) -> None:
-    with step3.dial() as ws:
+def test_requests_that_arrive_at_once_are_answered_in_order(wired: Running) -> None:
+    with wired.dial() as ws:
         heard(ws)
         for response_id in range(1, 51):
             ws.send(request("response_required", response_id))
@@ -171,24 +176,24 @@ def test_requests_that_arrive_at_once_are_answered_in_order(step3: Running) -> N
         {"interaction_type": "something_new"},
     ],
 )
-def test_a_message_that_is_odd_keeps_the_call(step3: Running, odd: dict[str, Any]) -> None:
-    with step3.dial() as ws:
+def test_a_message_that_is_odd_keeps_the_call(wired: Running, odd: dict[str, Any]) -> None:
+    with wired.dial() as ws:
         heard(ws)
         ws.send(request("response_required", 1, **odd))
         ws.send(request("response_required", 2))
         assert apology(2) in (heard(ws), heard(ws))
 
 
-def test_a_frame_as_long_as_an_hours_call_is_answered(step3: Running) -> None:
+def test_a_frame_as_long_as_an_hours_call_is_answered(wired: Running) -> None:
     said = [{"role": "user", "content": "and then " * 1000}] * 100
-    with step3.dial() as ws:
+    with wired.dial() as ws:
         heard(ws)
         ws.send(request("response_required", 1, transcript=said))
         assert heard(ws) == apology(1)
 
 
-def test_a_binary_frame_closes_with_the_guides_reason(step3: Running) -> None:
-    with step3.dial() as ws:
+def test_a_binary_frame_closes_with_the_guides_reason(wired: Running) -> None:
+    with wired.dial() as ws:
         heard(ws)
         ws.send(request("response_required", 1).encode())
         assert closing(ws) == (1002, "Cannot find corresponding Retell LLM.")
@@ -196,9 +201,9 @@ def test_a_binary_frame_closes_with_the_guides_reason(step3: Running) -> None:
 
 @pytest.mark.parametrize("text", [*NOT_JSON, *NOT_AN_OBJECT], ids=lambda text: text[:20] or "empty")
 def test_text_that_is_no_json_object_closes_with_the_guides_reason(
-    step3: Running, text: str
+    wired: Running, text: str
 ) -> None:
-    with step3.dial() as ws:
+    with wired.dial() as ws:
         heard(ws)
         ws.send(text)
         assert closing(ws) == (1002, "Cannot parse incoming message.")
@@ -216,8 +221,8 @@ def test_nothing_is_parsed_after_the_close(bad: Frame, tmp_path: Path) -> None:
     assert "Error in sending a response" not in running.stop()
 
 
-def test_two_calls_do_not_mix(step3: Running) -> None:
-    with step3.dial("call_1") as one, step3.dial("call_2") as two:
+def test_two_calls_do_not_mix(wired: Running) -> None:
+    with wired.dial("call_1") as one, wired.dial("call_2") as two:
         assert heard(one) == heard(two) == GREETING
         one.send(request("response_required", 5))
         assert heard(one) == apology(5)
@@ -247,3 +252,37 @@ def test_a_line_break_in_a_call_id_forges_no_log_line(tmp_path: Path) -> None:
     with running.dial("a%0AINFO:%20forged") as ws:
         assert heard(ws) == GREETING
     assert not re.search(r"^INFO:\s+forged", running.stop(), re.MULTILINE)
+
+
+def vanished(sent: list[str]) -> WebSocket:
+    """A socket that is accepted and then takes nothing more: every send fails."""
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+        if message["type"] == "websocket.send":
+            raise OSError("the line is dead")
+
+    return WebSocket({"type": "websocket"}, receive, send)
+
+
+def test_a_greeting_that_cannot_be_sent_is_logged_and_nothing_follows(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sent: list[str] = []
+    asyncio.run(step3.llm_websocket(vanished(sent), "call_1"))
+    assert "Error received in LLM websocket client: WebSocketDisconnect" in caplog.text
+    assert sent == ["websocket.accept", "websocket.send"]
+
+
+def test_an_answer_that_cannot_be_sent_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def answer() -> None:
+        ws = vanished([])
+        await ws.accept()
+        asked = step2.Request(transcript=[], interaction_type="response_required")
+        await step2.LLMDummyMock().draft_response(asked, ws)
+
+    asyncio.run(answer())
+    assert "Error in sending a response: WebSocketDisconnect" in caplog.text

@@ -50,8 +50,8 @@ class Case:
         fix: what to change in the server.
         sends: the frames to send once the first message is in; text or bytes.
         judge: what was wrong with the answers, "expected ..., got ..."; None when nothing was.
-        replies: how many complete answers the server owes for what is sent; once they are in,
-            the case watches a short moment for more, and judges.
+        answered: whether each request among the frames must be answered before the next frame
+            is sent; a newer request would excuse the server from the older one.
         greeted: whether to wait for the first message before sending.
         closes: whether the server must close the call by itself.
     """
@@ -63,7 +63,7 @@ class Case:
     fix: str
     sends: tuple[str | bytes, ...]
     judge: Callable[[Answers], str | None]
-    replies: int = 0
+    answered: bool = False
     greeted: bool = True
     closes: bool = False
 
@@ -121,13 +121,18 @@ def _wrong_responses(frames: tuple[str | bytes, ...], response_ids: tuple[int, .
         except ServerProtocolError as error:
             return f"expected a response, got {_shown(frame)} ({error})"
         if response.response_id not in open_ids[:1]:
-            expected = open_ids[0] if open_ids else "nothing more"
-            return f"expected response_id {expected}, got {response.response_id}"
+            expected = f"response_id {open_ids[0]}" if open_ids else "nothing more"
+            return f"expected {expected}, got response_id {response.response_id}"
         if response.content_complete:
             del open_ids[0]
     if open_ids:
         return f"expected a complete answer with response_id {open_ids[0]}, got none"
     return None
+
+
+def wants_answer(frame: str | bytes) -> bool:
+    """Whether a frame that a case sends asks for an answer: only those carry an id."""
+    return isinstance(frame, str) and '"response_id"' in frame
 
 
 def is_complete(frame: str | bytes) -> bool:
@@ -193,7 +198,7 @@ CASES: Final = (
         fix="copy response_id from the request, and set content_complete on the last piece",
         sends=(_request("response_required", 1),),
         judge=_answers_with(1),
-        replies=1,
+        answered=True,
     ),
     Case(
         id="turns/2",
@@ -212,7 +217,7 @@ CASES: Final = (
         fix="answer reminder_required as you answer response_required",
         sends=(_request("reminder_required", 1),),
         judge=_answers_with(1),
-        replies=1,
+        answered=True,
     ),
     Case(
         id="turns/4",
@@ -226,7 +231,7 @@ CASES: Final = (
             _request("response_required", 2),
         ),
         judge=_answers_with(1, 2),
-        replies=2,
+        answered=True,
     ),
     Case(
         id="input/1",

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from llmws_tutorial.checks.cases import CASES, Answers, Case, is_complete
+from llmws_tutorial.checks.cases import CASES, Answers, Case, is_complete, wants_answer
+from llmws_tutorial.errors import SetupError
 from llmws_tutorial.simulator import call_url
 
 PATIENCE_S: Final = 3.0
@@ -40,7 +41,8 @@ class Finding:
     def __str__(self) -> str:
         if self.passed:
             return f"{self.case.id} ok"
-        return f"{self.case.id} failed: {self.wrong}; fix: {self.case.fix}"
+        required = self.case.requirement.rstrip(".")
+        return f"{self.case.id} failed: {self.wrong}; required: {required}; fix: {self.case.fix}"
 
 
 async def run_checks(url: str, *prefixes: str, patience_s: float = PATIENCE_S) -> list[Finding]:
@@ -53,7 +55,15 @@ async def run_checks(url: str, *prefixes: str, patience_s: float = PATIENCE_S) -
 
     Returns:
         One finding a check, in the order of the lessons; a server that is not there fails each.
+
+    Raises:
+        CannotConnect: when the URL cannot be dialled at all.
+        SetupError: when no check's id starts with one of the prefixes.
     """
+    for prefix in prefixes:
+        if not any(case.id.startswith(prefix) for case in CASES):
+            known = ", ".join(case.id for case in CASES)
+            raise SetupError(f"no check starts with {prefix!r}, expected one of {known}")
     cases = [case for case in CASES if _selected(case, prefixes)]
     wrongs = await asyncio.gather(*(_run(case, url, patience_s) for case in cases))
     return [Finding(case, wrong) for case, wrong in zip(cases, wrongs, strict=True)]
@@ -67,8 +77,14 @@ def _selected(case: Case, prefixes: Iterable[str]) -> bool:
 async def _run(case: Case, url: str, patience_s: float) -> str | None:
     target = call_url(url, f"check_{case.id.replace('/', '_')}")
     try:
-        socket = await connect(target, open_timeout=patience_s, compression=None, proxy=None)
-    except (OSError, InvalidHandshake, TimeoutError) as error:
+        socket = await connect(
+            target,
+            open_timeout=patience_s,
+            close_timeout=patience_s,
+            compression=None,
+            proxy=None,
+        )
+    except (OSError, WebSocketException) as error:
         return f"expected an open socket, got {error}"
     async with socket:
         return case.judge(await _act(case, socket, patience_s))
@@ -76,10 +92,7 @@ async def _run(case: Case, url: str, patience_s: float) -> str | None:
 
 async def _act(case: Case, socket: ClientConnection, patience_s: float) -> Answers:
     greeting = await _receive(socket, answers=1, timeout_s=patience_s) if case.greeted else []
-    with contextlib.suppress(ConnectionClosed):
-        for frame in case.sends:
-            await socket.send(frame)
-    frames = await _receive(socket, answers=case.replies, timeout_s=patience_s)
+    frames = await _send(case, socket, patience_s)
     more_s = patience_s if case.closes else MOMENT_S
     frames += await _receive(socket, answers=MANY, timeout_s=more_s)
     return Answers(
@@ -88,6 +101,19 @@ async def _act(case: Case, socket: ClientConnection, patience_s: float) -> Answe
         close_code=socket.close_code,
         close_reason=socket.close_reason or "",
     )
+
+
+async def _send(case: Case, socket: ClientConnection, patience_s: float) -> list[str | bytes]:
+    """Send what the case sends; the result is what came back while it did."""
+    frames: list[str | bytes] = []
+    with contextlib.suppress(ConnectionClosed):
+        for frame in case.sends:
+            await socket.send(frame)
+            if case.answered and wants_answer(frame):
+                frames += await _receive(socket, answers=1, timeout_s=patience_s)
+                if not any(map(is_complete, frames[-1:])):
+                    break
+    return frames
 
 
 async def _receive(

@@ -4,10 +4,11 @@ Runs each notebook from a fresh kernel, writes its navigation and its picture, k
 and strips everything that differs from run to run. Notebooks are never finished by hand.
 """
 
+import argparse
 import configparser
 import hashlib
 import re
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,13 +109,20 @@ def _sanitized(text: str) -> str:
     return text
 
 
-def main() -> None:
-    """Refresh the notebooks whose numbers are given, or all of them."""
-    chosen = {int(number) for number in sys.argv[1:]}
+def main(arguments: Sequence[str] | None = None, folder: Path = NOTEBOOKS) -> None:
+    """Refresh the notebooks whose steps are given on the command line, or all of them."""
+    parser = argparse.ArgumentParser(prog="refresh", description="Run notebooks, write them tidy.")
+    parser.add_argument("step", type=_lesson, nargs="*", help="the number of a step")
+    for lesson in parser.parse_args(arguments).step or LESSONS:
+        print(lesson.file, flush=True)
+        refresh(lesson, folder)
+
+
+def _lesson(number: str) -> Lesson:
     for lesson in LESSONS:
-        if not chosen or lesson.number in chosen:
-            print(lesson.file, flush=True)
-            refresh(lesson)
+        if number == str(lesson.number):
+            return lesson
+    raise argparse.ArgumentTypeError(f"{number!r}, expected 0 to {LESSONS[-1].number}")
 
 
 if __name__ == "__main__":

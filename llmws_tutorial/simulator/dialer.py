@@ -9,10 +9,11 @@ import contextlib
 import errno
 import os
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -28,6 +29,8 @@ from llmws_tutorial.simulator.call import Call, Dropped, State
 
 OPEN_TIMEOUT_S: Final = 7.0
 """How long one attempt to open the socket may take, as on the platform."""
+CLOSE_TIMEOUT_S: Final = 1.0
+"""How long a server may take to close its end once the call is over."""
 WORDS_PER_SECOND: Final = 3.0
 """How fast the caller and the agent speak."""
 REMINDER_AFTER_S: Final = 10.0
@@ -90,13 +93,23 @@ def call_url(url: str, call_id: str) -> str:
     Raises:
         CannotConnect: when the URL cannot be dialled at all.
     """
-    parts = urlsplit(url.strip())
-    if parts.scheme not in _SCHEMES or not parts.hostname:
+    parts = _split(url.strip())
+    if parts is None:
         raise CannotConnect(
             f"cannot dial {url!r}: expected ws://host/llm-websocket/ or wss://host/llm-websocket/"
         )
     path = f"{parts.path.rstrip('/')}/{call_id}"
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL that can be dialled; None for any other."""
+    with contextlib.suppress(ValueError):  # a bracket, a port or a name that cannot be
+        parts = urlsplit(url)
+        if parts.scheme in _SCHEMES and parts.hostname and parts.port != 0:
+            parts.hostname.encode("idna")
+            return parts
+    return None
 
 
 class Line:
@@ -124,12 +137,12 @@ class Line:
             What the agent said, in one piece; empty when it kept silent.
         """
         waiting = self._call.state
-        before = len(self._call.transcript)
+        pieces: list[str] = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self._call.state is waiting and waiting in (State.MUTE, State.AWAITING):
-                    await self._receive()
-        heard = " ".join(said.content for said in self._call.transcript[before:])
+                    pieces.append(await self._receive())
+        heard = "".join(pieces)
         if heard:
             await self._take_time_for(len(heard.split()))
             await self._send(self._call.update())
@@ -152,8 +165,10 @@ class Line:
 
     async def hang_up(self) -> None:
         """End the call; a call that is already over stays as it ended."""
+        await self._catch_up()
         self._call.hang_up()
-        await self._socket.close()
+        is_corrupt = self._call.disconnection_reason == "error_llm_websocket_corrupt_payload"
+        await self._socket.close(1007 if is_corrupt else 1000)
         self._finish()
 
     async def _send(self, message: Request) -> None:
@@ -167,15 +182,24 @@ class Line:
         else:
             self.record.frames.append(Frame("platform", frame))
 
-    async def _receive(self) -> None:
+    async def _receive(self) -> str:
+        """Take one frame into the record; the result is what it adds to the agent's speech."""
         try:
             data = await self._socket.recv()
         except ConnectionClosed:
             self._lost()
-            return
+            return ""
         verdict = self._call.receive(data)
         dropped = verdict.reason if isinstance(verdict, Dropped) else None
         self.record.frames.append(Frame("server", data, dropped))
+        return "" if isinstance(verdict, Dropped) else verdict.response.content
+
+    async def _catch_up(self) -> None:
+        """Take what arrived already into the record: frames, and perhaps the end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                while self.is_open:
+                    await self._receive()
 
     async def _take_time_for(self, words: int) -> None:
         await asyncio.sleep(words / WORDS_PER_SECOND / self._speed)
@@ -251,7 +275,12 @@ async def _open(url: str) -> ClientConnection:
     where = f"cannot call {urlsplit(url).netloc}"
     try:
         return await connect(
-            url, open_timeout=OPEN_TIMEOUT_S, max_size=None, compression=None, proxy=None
+            url,
+            open_timeout=OPEN_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            max_size=None,
+            compression=None,
+            proxy=None,
         )
     except InvalidStatus as error:
         status = error.response.status_code
@@ -265,6 +294,11 @@ async def _open(url: str) -> ClientConnection:
     except InvalidHandshake as error:
         raise CannotConnect(
             f"{where}: what answers there is no WebSocket server ({error})"
+        ) from None
+    except ssl.SSLError as error:
+        raise CannotConnect(
+            f"{where}: TLS failed ({error.reason}); is a server on this machine meant? "
+            "it is called with ws://, not wss://"
         ) from None
     except OSError as error:
         raise CannotConnect(
