@@ -110,9 +110,9 @@ async def _send(case: Case, socket: ClientConnection, patience_s: float) -> list
         for frame in case.sends:
             await socket.send(frame)
             if case.answered and wants_answer(frame):
-                frames += await _receive(socket, answers=1, timeout_s=patience_s)
-                if not any(map(is_complete, frames[-1:])):
-                    break
+                answer = await _receive(socket, answers=1, timeout_s=patience_s)
+                frames += answer
+                patience_s = patience_s if any(map(is_complete, answer)) else 0  # it failed already
     return frames
 
 

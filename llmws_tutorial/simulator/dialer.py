@@ -13,7 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -98,7 +98,7 @@ def call_url(url: str, call_id: str) -> str:
         raise CannotConnect(
             f"cannot dial {url!r}: expected ws://host/llm-websocket/ or wss://host/llm-websocket/"
         )
-    path = f"{parts.path.rstrip('/')}/{call_id}"
+    path = f"{parts.path.rstrip('/')}/{quote(call_id, safe='')}"
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
 
 
@@ -272,7 +272,7 @@ async def place_call(
 
 
 async def _open(url: str) -> ClientConnection:
-    where = f"cannot call {urlsplit(url).netloc}"
+    where = f"cannot call {urlsplit(url).netloc.rpartition('@')[2]}"  # no password in an error
     try:
         return await connect(
             url,
@@ -287,7 +287,7 @@ async def _open(url: str) -> ClientConnection:
         raise CannotConnect(f"{where}: {_explain_status(status)}") from None
     except TimeoutError:
         raise CannotConnect(
-            f"{where}: no answer in {OPEN_TIMEOUT_S:.0f} s; is the server stuck?"
+            f"{where}: no answer in {OPEN_TIMEOUT_S:g} s; is the server stuck?"
         ) from None
     except InvalidURI as error:
         raise CannotConnect(f"{where}: {error}") from None
