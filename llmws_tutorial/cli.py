@@ -75,12 +75,7 @@ def lab(context: typer.Context) -> None:
 
     first = f"{_in_clone('notebooks').name}/{LESSONS[0].file}"
     options = [f"--ServerApp.root_dir={PROJECT}", f"--LabApp.default_url=/lab/tree/{first}", "-y"]
-    options.extend(context.args)
-    if not _has_browser():
-        options.append("--no-browser")
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        options.append("--allow-root")  # in a container everybody is root
-    LabApp.launch_instance(options)
+    LabApp.launch_instance([*options, *_options_of_this_machine(), *context.args])
 
 
 @app.command(context_settings=_passes_on)
@@ -110,9 +105,7 @@ def doctor() -> None:
 def demo() -> None:
     """Serve the finished server, call it, and print the transcript."""
     with serve(step3.app, name="demo", show_log=False) as server:
-        record = asyncio.run(place_call(server.websocket_url, ["Hello, who is there?", None]))
-    print(record)
-    print(f"({len(record.frames)} frames, {record.disconnection_reason})")
+        asyncio.run(_demo(server.websocket_url))
 
 
 @app.command("serve")
@@ -126,10 +119,14 @@ def serve_forever(
     with bind(port) as listener:
         port = listener.getsockname()[1]
         print(f"calls arrive at ws://127.0.0.1:{port}/llm-websocket/ (Ctrl-C stops)", flush=True)
-        config = uvicorn.Config(asgi_app, timeout_graceful_shutdown=1, ws_per_message_deflate=False)
         try:
+            config = uvicorn.Config(
+                asgi_app, timeout_graceful_shutdown=1, ws_per_message_deflate=False
+            )
             uvicorn.Server(config).run(sockets=[listener])
-        except KeyboardInterrupt:
+        except SystemExit:  # how uvicorn gives up on an app that fails to start
+            raise SetupError("the app did not start; the lines above say why") from None
+        except KeyboardInterrupt:  # raised by uvicorn again, once every call has ended
             print("stopped")
 
 
@@ -159,28 +156,32 @@ def tunnel(
             print("closed")
 
 
+async def _demo(url: str) -> None:
+    record = await place_call(url, ["Hello, who is there?", None])
+    print(record)
+    print(f"({len(record.frames)} frames, {record.disconnection_reason})")
+
+
 async def _call(url: str, say: list[str] | None, speed: float) -> None:
     async with dial(url, speed=speed) as line:
-        await _hear(line)
-        async for text in _typed() if say is None else _given(say):
+        _show(line, await line.listen(ANSWER_S))
+        texts = _typed() if say is None else _given(say)
+        while line.is_open and (text := await anext(texts, None)) is not None:
             await (line.say(text) if text.strip() else line.stay_silent())
-            await _hear(line)
-            if not line.is_open:
-                break
+            _show(line, await line.listen(ANSWER_S))
     for frame in line.record.dropped:
         print(f"dropped, {frame.dropped}: {frame.data!r}")
     print(f"call over: {line.record.disconnection_reason}")
 
 
-async def _hear(line: Line) -> None:
-    heard = await line.listen(ANSWER_S)
+def _show(line: Line, heard: str) -> None:
     if heard or line.is_open:
         print(f"agent: {heard or '(silent)'}", flush=True)
 
 
 async def _given(say: list[str]) -> AsyncIterator[str]:
     for text in say:
-        print(f"you:   {text or '(silent)'}", flush=True)
+        print(f"you:   {text.strip() or '(silent)'}", flush=True)
         yield text
 
 
@@ -202,9 +203,16 @@ async def _typed() -> AsyncIterator[str]:
 def _load(target: str) -> Any:
     sys.path.insert(0, str(Path.cwd()))
     try:
-        return import_from_string(target)
+        loaded = import_from_string(target)
     except ImportFromStringError as error:
-        raise SetupError(f"cannot serve {target!r}: {error}") from None
+        raise SetupError(f"cannot serve {target!r}: {str(error).rstrip('.')}") from None
+    except Exception as error:  # of the learner's own module: the traceback is for them
+        traceback.print_exc()
+        raise SetupError(f"cannot serve {target!r}: it cannot be imported: {error!r}") from None
+    if not callable(loaded):
+        kind = type(loaded).__name__
+        raise SetupError(f"cannot serve {target!r}: it is {kind}, expected an app like FastAPI()")
+    return loaded
 
 
 def _in_clone(folder: str) -> Path:
@@ -217,8 +225,16 @@ def _in_clone(folder: str) -> Path:
     return path
 
 
+def _options_of_this_machine() -> list[str]:
+    options = [] if _has_browser() else ["--no-browser"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.append("--allow-root")  # in a container everybody is root
+    return options
+
+
 def _has_browser() -> bool:
-    try:
-        return not isinstance(webbrowser.get(), webbrowser.GenericBrowser)
+    """Whether there is one with a window: a GenericBrowser would take the terminal."""
+    try:  # compared exactly: xdg-open, on most desktops, is of a subclass
+        return type(webbrowser.get()) is not webbrowser.GenericBrowser
     except webbrowser.Error:
         return False
