@@ -44,29 +44,49 @@ def main() -> int:
         return 0
     if not os.path.exists(os.path.join(project, "pyproject.toml")):
         return complain("install the extras first: pip install 'llmws-tutorial[{}]'".format(EXTRAS))
-    if read(stamp_file) != stamp():
+    if read(stamp_file) != stamp() or not os.path.exists(inner_python):
         problem = install()
-        if problem:
-            return complain(problem)
-    return go_on()
+    elif os.path.realpath(sys.prefix) == os.path.realpath(environment):
+        problem = "packages are missing from .venv: delete that folder, then try again"
+    else:
+        problem = ""
+    return complain(problem) if problem else go_on()
 
 
 def install() -> str:
     """Make the environment; the result is what went wrong, or ``""``."""
-    print("setting up .venv, once; this takes a minute or two ...", flush=True)
-    shutil.rmtree(environment, ignore_errors=True)
-    made = subprocess.run(
-        [sys.executable, "-m", "venv", environment],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    if made.returncode != 0:
-        shutil.rmtree(environment, ignore_errors=True)
+    if not all(importlib.util.find_spec(module) for module in ("venv", "ensurepip")):
         return (
             "this Python cannot make an environment; on Debian and Ubuntu run "
             "apt install python3-venv, then try again"
         )
+    print("setting up .venv, once; this takes a minute or two ...", flush=True)
+    try:
+        return make_environment() or install_packages()
+    except OSError as error:
+        return "the folder {} cannot be written: {}".format(environment, error)
+
+
+def make_environment() -> str:
+    """Make an empty environment in place of the one that is there."""
+    if os.path.exists(stamp_file):
+        os.remove(stamp_file)  # first: what is half removed must not pass for whole
+    shutil.rmtree(environment, ignore_errors=True)
+    python = getattr(sys, "_base_executable", sys.executable)  # ours may have been in there
+    made = subprocess.run(
+        [python, "-m", "venv", environment],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if made.returncode == 0:
+        return ""
+    said = made.stdout.decode("utf-8", "replace").strip() or "no reason given"
+    return "the folder {} cannot be made: {}".format(environment, said.splitlines()[-1])
+
+
+def install_packages() -> str:
+    """Install the project with what it needs, and leave the stamp when all went well."""
     with open(log_file, "w") as log:
         code = subprocess.call(
             [inner_python, "-m", "pip", "install", "--disable-pip-version-check", "--retries=1"]
@@ -105,7 +125,7 @@ def stamp() -> str:
 def read(path: str) -> str:
     """The text of a file, empty when there is none."""
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return ""
