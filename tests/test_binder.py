@@ -105,7 +105,7 @@ def test_the_notebooks_run_where_binder_installed_them(clone: Path) -> None:
     install = ["-m", "pip", "install", "--quiet", "-r", "binder/requirements.txt"]
     installed = run(python, *install, cwd=clone, timeout_s=INSTALL_S)
     assert installed.returncode == 0, installed.stderr
-    doctor = run(python, "-m", "llmws_tutorial", "doctor", cwd=clone.parent, timeout_s=60)
+    doctor = run(python, "-I", "-m", "llmws_tutorial", "doctor", cwd=clone.parent, timeout_s=60)
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     ran = run(python, "-m", "pytest", "-q", "notebooks", cwd=clone, timeout_s=NOTEBOOKS_S)
     assert ran.returncode == 0, ran.stdout + ran.stderr

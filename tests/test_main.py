@@ -341,7 +341,7 @@ def test_on_windows_where_exec_returns_at_once_it_waits(
     Path(bootstrap.inner_python).write_text("#!/bin/sh\nexit 7\n")
     with monkeypatch.context() as patch:
         patch.setattr(os, "name", "nt")
-        code = bootstrap.go_on()
+        code = bootstrap.main()
     assert code == 7
 
 
