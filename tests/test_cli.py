@@ -51,10 +51,16 @@ def server() -> Iterator[Server]:
 
 def llmws(*arguments: str) -> int:
     """Run a command in this process; the result is its exit code."""
+    main_thread = threading.main_thread().ident
+    deadline = threading.Timer(60, signal.pthread_kill, (main_thread, signal.SIGINT))
+    deadline.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["llmws", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        finally:
+            deadline.cancel()
     return int(ended.value.code or 0)
 
 
@@ -65,7 +71,9 @@ def complaint(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @contextlib.contextmanager
-def child(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+def child(
+    *arguments: str, stdin: int = subprocess.PIPE, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
     """Run a command in a process and a process group of its own, which does not outlive the test.
 
     Its output, both streams in one, is a pipe.
@@ -73,7 +81,7 @@ def child(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "llmws_tutorial", *arguments],
         env={**os.environ, **variables},
-        stdin=subprocess.PIPE,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -106,6 +114,15 @@ def press_ctrl_c(process: subprocess.Popen[str]) -> str:
     """Interrupt it as a terminal would, the whole group; the result is what it printed then."""
     os.killpg(process.pid, signal.SIGINT)
     return process.communicate(timeout=30)[0]
+
+
+@contextlib.contextmanager
+def terminal() -> Iterator[int]:
+    """A terminal to read from, at which nobody types: only there are questions asked."""
+    ours, theirs = os.openpty()
+    yield theirs
+    os.close(ours)
+    os.close(theirs)
 
 
 def status_once_up(url: str) -> int:
@@ -508,7 +525,8 @@ def test_lab_opens_step_00_and_ends_without_a_question(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as spare:
         port = spare.getsockname()[1]
     home = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
-    with child("lab", "--no-browser", f"--port={port}", HOME=str(tmp_path), **home) as process:
+    options = ["--no-browser", f"--port={port}"]
+    with terminal() as stdin, child("lab", *options, stdin=stdin, **home) as process:
         url = read_until(process, rf"(http://127\.0\.0\.1:{port}/lab/tree/\S+)")
         assert "/lab/tree/notebooks/00_hear_it_first.ipynb?token=" in url
         assert status_once_up(url) == 200

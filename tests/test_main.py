@@ -89,7 +89,12 @@ def toy(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def here(toy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The toy, at work in this process: something is missing, and the stamp would be right."""
+    """The toy, at work in this process, which must never become another program."""
+
+    def execv(path: str, _: list[str]) -> None:
+        raise AssertionError(f"{path} would take over")
+
+    monkeypatch.setattr(os, "execv", execv)
     environment = toy / ".venv"
     monkeypatch.setattr(bootstrap, "MODULES", ("no_such_module",))
     monkeypatch.setattr(bootstrap, "project", str(toy))
