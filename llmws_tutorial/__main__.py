@@ -60,6 +60,11 @@ def install() -> str:
             "this Python cannot make an environment; on Debian and Ubuntu run "
             "apt install python3-venv, then try again"
         )
+    if os.path.isdir(environment) and not (os.path.exists(stamp_file) or os.path.exists(log_file)):
+        return (
+            "the folder {} was not made by this command: rename it, then try again; or install "
+            "into it: pip install -e '.[{}]'".format(environment, EXTRAS)
+        )
     print("setting up .venv, once; this takes a minute or two ...", flush=True)
     try:
         return make_environment() or install_packages()
@@ -72,6 +77,8 @@ def make_environment() -> str:
     if os.path.exists(stamp_file):
         os.remove(stamp_file)  # first: what is half removed must not pass for whole
     shutil.rmtree(environment, ignore_errors=True)
+    os.makedirs(environment)
+    open(log_file, "w").close()  # from now on the folder is known as ours
     python = getattr(sys, "_base_executable", sys.executable)  # ours may have been in there
     made = subprocess.run(
         [python, "-m", "venv", environment],

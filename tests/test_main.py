@@ -227,6 +227,7 @@ def test_an_environment_whose_python_went_away_is_made_again(bare: Path, here: P
 def test_a_half_environment_is_made_again_from_within_itself(bare: Path, toy: Path) -> None:
     inner = toy / ".venv" / "bin" / "python"
     subprocess.run([bare, "-m", "venv", "--without-pip", toy / ".venv"], check=True, timeout=60)
+    (toy / ".venv" / "install.log").touch()
     assert run(inner, toy, "demo") == (0, f"{SETTING_UP}started demo\n", "")
 
 
@@ -294,8 +295,25 @@ def test_a_place_that_cannot_be_a_folder_is_one_line(here: Path) -> None:
     (here / ".venv").write_text("in the way")
     code, _, err = attempt()
     [line] = err.splitlines()
-    assert line.startswith(f"llmws_tutorial: the folder {here / '.venv'} cannot be made: ")
+    assert line.startswith(f"llmws_tutorial: the folder {here / '.venv'} cannot be written: ")
     assert (code, (here / ".venv").read_text()) == (2, "in the way")
+
+
+def test_a_python_whose_venv_fails_says_what_it_said(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "_base_executable", shutil.which("false"))
+    said = f"llmws_tutorial: the folder {here / '.venv'} cannot be made: no reason given\n"
+    assert attempt() == (2, SETTING_UP, said)
+
+
+def test_an_environment_that_somebody_else_made_is_left_alone(here: Path) -> None:
+    (here / ".venv").mkdir()
+    (here / ".venv" / "precious").touch()
+    code, out, err = attempt()
+    assert (code, out) == (2, "")
+    assert "was not made by this command: rename it, then try again" in err
+    assert (here / ".venv" / "precious").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(here: Path) -> None:
