@@ -14,7 +14,18 @@ import sys
 
 NEEDED = (3, 11)
 EXTRAS = "lab,dev"
-MODULES = ("fastapi", "uvicorn", "msgspec", "typer", "jupyterlab", "nbval", "pyngrok", "pytest")
+MODULES = (
+    "fastapi",
+    "uvicorn",
+    "msgspec",
+    "typer",
+    "prometheus_client",
+    "pydantic_settings",
+    "jupyterlab",
+    "nbval",
+    "pyngrok",
+    "pytest",
+)
 OFFLINE = re.compile(
     "NewConnectionError|ConnectTimeout|NameResolutionError|Max retries exceeded"
     "|Network is unreachable|Temporary failure in name resolution|Connection refused"

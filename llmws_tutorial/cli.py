@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-import uvicorn
 from uvicorn.importer import ImportFromStringError, import_from_string
 
 from llmws_tutorial import __version__
@@ -24,6 +23,7 @@ from llmws_tutorial.notebook import open_tunnel, serve
 from llmws_tutorial.notebook.doctor import PROJECT, examine
 from llmws_tutorial.notebook.lessons import LESSONS
 from llmws_tutorial.notebook.runtime import bind
+from llmws_tutorial.server.listener import run
 from llmws_tutorial.simulator import Line, dial, place_call
 from llmws_tutorial.steps import step3
 
@@ -120,10 +120,7 @@ def serve_forever(
         port = listener.getsockname()[1]
         print(f"calls arrive at ws://127.0.0.1:{port}/llm-websocket/ (Ctrl-C stops)", flush=True)
         try:
-            config = uvicorn.Config(
-                asgi_app, timeout_graceful_shutdown=1, ws_per_message_deflate=False
-            )
-            uvicorn.Server(config).run(sockets=[listener])
+            run(asgi_app, listener)
         except SystemExit:  # how uvicorn gives up on an app that fails to start
             raise SetupError("the app did not start; the lines above say why") from None
         except KeyboardInterrupt:  # raised by uvicorn again, once every call has ended

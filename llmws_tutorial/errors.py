@@ -6,6 +6,7 @@
     ├── ProtocolError          a frame broke the protocol
     │   ├── ServerProtocolError      your server did
     │   └── PlatformProtocolError    the platform did
+    │       └── ForeignFrame             a frame that no platform can have sent
     ├── CannotConnect          a call that never came about
     └── SetupError             this machine is not ready
         ├── PortBusy
@@ -30,6 +31,10 @@ class ServerProtocolError(ProtocolError):
 
 class PlatformProtocolError(ProtocolError):
     """The peer that dialled you sent a frame that no platform sends."""
+
+
+class ForeignFrame(PlatformProtocolError):
+    """A frame that no platform can have sent: no text, no JSON, or no JSON object."""
 
 
 class CannotConnect(LlmwsError):

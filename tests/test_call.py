@@ -5,9 +5,14 @@ import re
 
 import pytest
 
-from llmws_tutorial.messages import ReminderRequired, ResponseRequired, UpdateOnly
+from llmws_tutorial.messages import (
+    ReminderRequired,
+    ResponseRequired,
+    UpdateOnly,
+    unpack_utterances,
+)
 from llmws_tutorial.simulator import call as call_module
-from llmws_tutorial.simulator.call import TRANSITIONS, Call, Dropped, Event, Spoken, State
+from llmws_tutorial.simulator.call import TRANSITIONS, Call, Dropped, Event, Noted, Spoken, State
 
 WORDS = {
     "the greeting is whole": Event.WHOLE,
@@ -86,7 +91,7 @@ def test_an_empty_greeting_lets_the_caller_speak_first() -> None:
 def test_the_callers_words_grow_one_at_a_time() -> None:
     call = greeted()
     updates = [call.caller_says("Are"), call.caller_says("you"), call.caller_says("open?")]
-    assert [update.transcript[-1].content for update in updates] == [
+    assert [unpack_utterances(update.transcript)[-1].content for update in updates] == [
         "Are",
         "Are you",
         "Are you open?",
@@ -107,7 +112,7 @@ def test_a_request_carries_the_whole_transcript() -> None:
     call = asked("Hello?")
     call.receive(frame(1, "Yes."))
     request = call.caller_finishes()
-    assert [said.content for said in request.transcript] == [
+    assert [said.content for said in unpack_utterances(request.transcript)] == [
         "How may I help you?",
         "Hello?",
         "Yes.",
@@ -152,7 +157,7 @@ def test_an_update_does_not_kill_the_open_request() -> None:
         (frame(0), "response_id 0 is not the latest one, 1"),
         ("Hello", "not JSON: .*"),
         ("null", "mistyped frame: .*"),
-        ('{"response_type": "confog"}', "unknown response_type 'confog', expected 'response'"),
+        ('{"response_type": "confog"}', "unknown response_type 'confog', expected one of .*"),
         (frame(1).replace("true", '"true"'), "mistyped frame: expected `bool`.*"),
     ],
 )
@@ -166,6 +171,13 @@ def test_content_after_the_end_of_an_answer_is_dropped() -> None:
     call = asked()
     call.receive(frame(1))
     assert dropped(call, frame(1, "One more thing.")) == "response_id 1 was already complete"
+
+
+def test_what_says_nothing_is_noted() -> None:
+    call = greeted()
+    verdict = call.receive('{"response_type":"config","config":{"auto_reconnect":true}}')
+    assert isinstance(verdict, Noted)
+    assert heard(call) == [("agent", "How may I help you?")]
 
 
 def test_a_binary_frame_ends_the_call_as_corrupt() -> None:

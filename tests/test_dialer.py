@@ -452,7 +452,7 @@ def test_an_answer_to_another_request_is_dropped_and_the_right_one_heard() -> No
     [
         ("Hello", "not JSON"),
         ("null", "mistyped frame"),
-        ('{"response_type": "config"}', "unknown response_type 'config'"),
+        ('{"response_type": "config"}', "mistyped frame: object missing required field `config`"),
         (reply(1, content_complete="true"), "mistyped frame"),
     ],
 )

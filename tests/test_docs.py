@@ -69,7 +69,7 @@ def test_a_source_that_is_cited_exists(module: Path) -> None:
         assert set(re.findall(r"\d+", cited)) <= sections
 
 
-@pytest.mark.parametrize("message", [*messages.Request.__args__, messages.Response])
+@pytest.mark.parametrize("message", [*messages.Request.__args__, *messages.ServerMessage.__args__])
 def test_every_message_is_in_the_protocol_with_its_fields(message: type[msgspec.Struct]) -> None:
     tag = message.__struct_config__.tag
     assert tag is None or f"| `{tag}` |" in PROTOCOL

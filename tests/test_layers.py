@@ -13,7 +13,7 @@ PACKAGE: Final = Path(llmws_tutorial.__file__).parent
 FLOORS: Final = (
     ("errors",),
     ("messages",),
-    ("simulator",),
+    ("server", "simulator"),  # never one the other: they meet on the wire
     ("checks",),
     ("notebook",),
     ("cli",),
@@ -21,13 +21,15 @@ FLOORS: Final = (
 )
 APART: Final = "steps"
 OWNERS: Final = {
-    "fastapi": {"steps", "notebook.exercises"},
+    "fastapi": {"steps", "server.app", "notebook.exercises"},
     "pyngrok": {"notebook.tunnel"},
     "jupyterlab": {"cli"},
     "nbclient": {"notebook.refresh"},
     "nbformat": {"notebook.refresh"},
     "typer": {"cli"},
     "msgspec": {"messages"},
+    "prometheus_client": {"server.metrics"},
+    "pydantic": {"server.settings"},
 }
 """Who alone may import a library: its price stays in one place."""
 
@@ -105,6 +107,6 @@ def test_a_library_has_one_home(library: str) -> None:
 
 def test_the_call_is_logic_alone() -> None:
     """No socket, no clock, no task: two sides can be paired in memory."""
-    for module in ("messages", "simulator.call", "checks.cases"):
+    for module in ("messages.wire", "server.session", "simulator.call", "checks.cases"):
         tops = {full.partition(".")[0] for full in imported(module)}
         assert not tops & {"asyncio", "socket", "time", "threading", "websockets"}

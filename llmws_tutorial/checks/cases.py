@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Final
 
 from llmws_tutorial.errors import ServerProtocolError
-from llmws_tutorial.messages import read_response
+from llmws_tutorial.messages import Response, read_response
 
 
 class Severity(Enum):
@@ -120,6 +120,8 @@ def _wrong_responses(frames: tuple[str | bytes, ...], response_ids: tuple[int, .
             response = read_response(_text(frame))
         except ServerProtocolError as error:
             return f"expected a response, got {_shown(frame)} ({error})"
+        if not isinstance(response, Response):
+            continue
         if response.response_id not in open_ids[:1]:
             expected = f"response_id {open_ids[0]}" if open_ids else "nothing more"
             return f"expected {expected}, got response_id {response.response_id}"
@@ -138,9 +140,10 @@ def wants_answer(frame: str | bytes) -> bool:
 def is_complete(frame: str | bytes) -> bool:
     """Whether a server's frame ends an answer."""
     try:
-        return read_response(_text(frame)).content_complete
+        response = read_response(_text(frame))
     except ServerProtocolError:
         return False
+    return isinstance(response, Response) and response.content_complete
 
 
 def _text(frame: str | bytes) -> str:

@@ -21,6 +21,7 @@ import uvicorn
 
 from llmws_tutorial.errors import PortBusy, SetupError
 from llmws_tutorial.notebook.log import ServerLog
+from llmws_tutorial.server.listener import configure
 
 GRACE_S: Final = 0.4
 """How long open calls may take to end when the server stops."""
@@ -46,13 +47,7 @@ class Server:
         self._find_app = find_app
         self._listener = listener
         self._uvicorn = uvicorn.Server(
-            uvicorn.Config(
-                self._answer,
-                interface="asgi3",
-                log_config=None,
-                timeout_graceful_shutdown=GRACE_S,  # type: ignore[arg-type] # a float works too
-                ws_per_message_deflate=False,
-            )
+            configure(self._answer, drain_s=GRACE_S, interface="asgi3", log_config=None)
         )
         self._thread = threading.Thread(target=self._run, name=f"serve {name}", daemon=True)
 

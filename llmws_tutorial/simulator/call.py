@@ -26,8 +26,10 @@ from llmws_tutorial.messages import (
     ReminderRequired,
     Response,
     ResponseRequired,
+    ServerMessage,
     UpdateOnly,
     Utterance,
+    pack,
     read_response,
 )
 
@@ -78,6 +80,13 @@ class Spoken:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """A frame that was accepted and says nothing: a wish, a note, a heartbeat."""
+
+    message: ServerMessage
+
+
+@dataclass(frozen=True)
 class Dropped:
     """A frame that the platform throws away without telling you; here it says why."""
 
@@ -111,19 +120,19 @@ class Call:
     def caller_finishes(self) -> ResponseRequired:
         """End the caller's turn; the answer is the request to send."""
         self._move(Event.TURN)
-        return ResponseRequired(response_id=self._next_id(), transcript=tuple(self.transcript))
+        return ResponseRequired(response_id=self._next_id(), transcript=pack(self.transcript))
 
     def caller_is_silent(self) -> ReminderRequired:
         """Let the caller be quiet for too long; the answer is the request to send."""
         self._move(Event.SILENCE)
-        return ReminderRequired(response_id=self._next_id(), transcript=tuple(self.transcript))
+        return ReminderRequired(response_id=self._next_id(), transcript=pack(self.transcript))
 
     def update(self) -> UpdateOnly:
         """Say how the transcript stands; the answer is the update to send."""
-        return UpdateOnly(transcript=tuple(self.transcript))
+        return UpdateOnly(transcript=pack(self.transcript))
 
-    def receive(self, frame: str | bytes) -> Spoken | Dropped:
-        """Judge one frame from the server: it is spoken, or dropped for a reason."""
+    def receive(self, frame: str | bytes) -> Spoken | Noted | Dropped:
+        """Judge one frame from the server: spoken, noted, or dropped for a reason."""
         if self.state is State.ENDED:
             return Dropped("the call is over")
         if isinstance(frame, bytes):
@@ -133,13 +142,7 @@ class Call:
             response = read_response(frame)
         except ServerProtocolError as error:
             return Dropped(str(error))
-        if response.response_id != self.response_id:
-            return Dropped(
-                f"response_id {response.response_id} is not the latest one, {self.response_id}"
-            )
-        if not self._live:
-            return Dropped(f"response_id {response.response_id} was already complete")
-        return self._speak(response)
+        return self._judge(response) if isinstance(response, Response) else Noted(response)
 
     def hang_up(self) -> None:
         """End the call from the caller's side."""
@@ -148,6 +151,15 @@ class Call:
     def socket_closed(self, code: int) -> None:
         """End the call because the server's end of the socket closed with a code."""
         self._end(_CLOSE_REASONS.get(code, "error_llm_websocket_runtime"))
+
+    def _judge(self, response: Response) -> Spoken | Dropped:
+        if response.response_id != self.response_id:
+            return Dropped(
+                f"response_id {response.response_id} is not the latest one, {self.response_id}"
+            )
+        if not self._live:
+            return Dropped(f"response_id {response.response_id} was already complete")
+        return self._speak(response)
 
     def _speak(self, response: Response) -> Spoken:
         self._hear("agent", response.content, joint="")

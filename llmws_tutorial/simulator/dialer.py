@@ -25,7 +25,7 @@ from websockets.exceptions import (
 
 from llmws_tutorial.errors import CannotConnect
 from llmws_tutorial.messages import Request, Utterance, write
-from llmws_tutorial.simulator.call import Call, Dropped, State
+from llmws_tutorial.simulator.call import Call, Dropped, Spoken, State
 
 OPEN_TIMEOUT_S: Final = 7.0
 """How long one attempt to open the socket may take, as on the platform."""
@@ -192,7 +192,7 @@ class Line:
         verdict = self._call.receive(data)
         dropped = verdict.reason if isinstance(verdict, Dropped) else None
         self.record.frames.append(Frame("server", data, dropped))
-        return "" if isinstance(verdict, Dropped) else verdict.response.content
+        return verdict.response.content if isinstance(verdict, Spoken) else ""
 
     async def _catch_up(self) -> None:
         """Take what arrived already into the record: frames, and perhaps the end."""

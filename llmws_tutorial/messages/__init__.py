@@ -1,0 +1,67 @@
+"""The wire: every message in both directions, of the original guide and of today."""
+
+from llmws_tutorial.messages.requests import (
+    CallDetails,
+    CallFacts,
+    Ping,
+    ReminderRequired,
+    Request,
+    ResponseRequired,
+    UnknownRequest,
+    UpdateOnly,
+)
+from llmws_tutorial.messages.responses import (
+    BEGIN_RESPONSE_ID,
+    AgentConfig,
+    AgentInterrupt,
+    Config,
+    ConfigFields,
+    Metadata,
+    Pong,
+    Response,
+    ServerMessage,
+    ToolCallInvocation,
+    ToolCallResult,
+    UpdateAgent,
+)
+from llmws_tutorial.messages.transcript import (
+    Entry,
+    Utterance,
+    Word,
+    pack,
+    unpack_entries,
+    unpack_utterances,
+)
+from llmws_tutorial.messages.wire import read_request, read_response, write
+
+__all__ = [
+    "BEGIN_RESPONSE_ID",
+    "AgentConfig",
+    "AgentInterrupt",
+    "CallDetails",
+    "CallFacts",
+    "Config",
+    "ConfigFields",
+    "Entry",
+    "Metadata",
+    "Ping",
+    "Pong",
+    "ReminderRequired",
+    "Request",
+    "Response",
+    "ResponseRequired",
+    "ServerMessage",
+    "ToolCallInvocation",
+    "ToolCallResult",
+    "UnknownRequest",
+    "UpdateAgent",
+    "UpdateOnly",
+    "Utterance",
+    "Word",
+    "pack",
+    "read_request",
+    "read_response",
+    "unpack_entries",
+    "unpack_utterances",
+    "write",
+]

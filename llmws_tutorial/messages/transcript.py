@@ -1,0 +1,124 @@
+"""What was said: utterances, and the transcript with tool calls woven in.
+
+The platform sends the whole call again with every message, so most transcripts are never read.
+They travel as raw JSON, and are turned into objects when somebody asks.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
+
+import msgspec
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, repr_omit_defaults=True):
+    """One word and when it was spoken.
+
+    Attributes:
+        word: the word as text.
+        start: when it began (seconds of the call's audio; None when unknown).
+        end: when it ended (seconds of the call's audio; None when unknown).
+
+    Source: docs/protocol.md, section 3.
+    """
+
+    word: str = ""
+    start: float | None = None
+    end: float | None = None
+
+
+class Utterance(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, repr_omit_defaults=True
+):
+    """What one side said in one go.
+
+    Attributes:
+        role: ``agent`` or ``user``; the platform also sends others, which must be survived.
+        content: the words as text; may be the literal ``(unintelligible audio)``.
+        words: the same words with their times, when the platform knows them.
+
+    Source: docs/protocol.md, section 3.
+    """
+
+    role: str
+    content: str
+    words: tuple[Word, ...] = ()
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, repr_omit_defaults=True):
+    """One entry of the transcript with tool calls: said, or done between.
+
+    Attributes:
+        role: what it is: ``agent`` and ``user`` spoke; ``tool_call_invocation``,
+            ``tool_call_result``, ``dtmf``, ``node_transition``, ``sms`` and ``injected``
+            happened. Others must be survived.
+        content: the words, or what the tool returned.
+        words: the words with their times.
+        tool_call_id: which call of a tool this is about.
+        name: the tool that was called.
+        arguments: what it was called with: a JSON object, as a string.
+        successful: whether the tool worked; None when not reported.
+        digit: the key that the caller pressed.
+
+    Source: docs/protocol.md, section 3.
+    """
+
+    role: str
+    content: str = ""
+    words: tuple[Word, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    successful: bool | None = None
+    digit: str | None = None
+
+
+_NOTHING: Final = msgspec.Raw(b"[]")
+_utterances: Final = msgspec.json.Decoder(tuple[Utterance, ...])
+_entries: Final = msgspec.json.Decoder(tuple[Entry, ...])
+_pieces: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_encoder: Final = msgspec.json.Encoder()
+
+
+def _list_of(name: str) -> Any:
+    """Tell the JSON Schema what raw JSON holds."""
+    items = {"$ref": f"#/$defs/{name}"}
+    return msgspec.Meta(extra_json_schema={"type": "array", "items": items})
+
+
+RawTranscript = Annotated[msgspec.Raw, _list_of("Utterance")]
+"""The JSON of a list of utterances."""
+RawEntries = Annotated[msgspec.Raw, _list_of("Entry")]
+"""The JSON of a list of entries."""
+
+
+def pack(said: Iterable[Utterance | Entry]) -> msgspec.Raw:
+    """Turn utterances or entries into the raw JSON that a message carries."""
+    return msgspec.Raw(_encoder.encode(tuple(said)))
+
+
+def unpack_utterances(raw: msgspec.Raw) -> tuple[Utterance, ...]:
+    """Read a raw transcript; an utterance that cannot be read is left out."""
+    return _unpack(_utterances, raw)
+
+
+def unpack_entries(raw: msgspec.Raw) -> tuple[Entry, ...]:
+    """Read a raw transcript with tool calls; an entry that cannot be read is left out."""
+    return _unpack(_entries, raw)
+
+
+def _unpack(decoder: "msgspec.json.Decoder[tuple[Any, ...]]", raw: msgspec.Raw) -> tuple[Any, ...]:
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError:
+        pass
+    try:
+        pieces = _pieces.decode(raw)
+    except msgspec.ValidationError:  # no list at all
+        return ()
+    readable: list[Any] = []
+    for piece in pieces:
+        try:
+            readable.extend(decoder.decode(b"[%b]" % bytes(piece)))
+        except msgspec.ValidationError:
+            continue
+    return tuple(readable)

@@ -1,0 +1,100 @@
+"""Frames to messages and back: one text frame holds one JSON object.
+
+Reading is strict about types (``true`` is no number, ``"true"`` is no boolean, NaN is no JSON) and
+tolerant about the rest: unknown fields and roles pass, because the platform adds both.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from llmws_tutorial.errors import ForeignFrame, PlatformProtocolError, ServerProtocolError
+from llmws_tutorial.messages.requests import Request, UnknownRequest
+from llmws_tutorial.messages.responses import Response, ServerMessage
+
+
+class _ResponseKind(msgspec.Struct):
+    response_type: str = "response"  # absent in the original guide, which knows nothing else
+
+
+_requests: Final = msgspec.json.Decoder(Request)
+_server_messages: Final = msgspec.json.Decoder(ServerMessage)
+_responses: Final = msgspec.json.Decoder(Response)
+_response_kinds: Final = msgspec.json.Decoder(_ResponseKind)
+_anything: Final = msgspec.json.Decoder()
+_encoder: Final = msgspec.json.Encoder()
+_written: Final = {
+    kind: msgspec.json.Decoder(kind) for kind in (*Request.__args__, *ServerMessage.__args__)
+}
+_KNOWN_REQUESTS: Final = {kind.__struct_config__.tag for kind in Request.__args__}
+_KNOWN_RESPONSES: Final = {kind.__struct_config__.tag for kind in ServerMessage.__args__}
+
+
+def read_request(frame: str) -> Request | UnknownRequest:
+    """Read a frame that the platform sent.
+
+    Raises:
+        ForeignFrame: when it is no JSON object, so that no platform can have sent it.
+        PlatformProtocolError: when a field of a known event is missing or mistyped.
+    """
+    try:
+        return _requests.decode(frame)  # type: ignore[no-any-return]
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
+        problem = error
+    fields = _object(frame)
+    kind = fields.get("interaction_type", "")
+    if isinstance(kind, str) and kind not in _KNOWN_REQUESTS:
+        return UnknownRequest(interaction_type=kind, fields=fields)
+    raise PlatformProtocolError(f"mistyped frame: {_lower_first(str(problem))}")
+
+
+def read_response(frame: str) -> ServerMessage:
+    """Read a frame that a server sent.
+
+    Raises:
+        ServerProtocolError: when the platform would drop it: no JSON object, a field missing or
+            mistyped, or an event that it does not know.
+    """
+    kind = _decoded(_response_kinds, frame).response_type
+    if kind not in _KNOWN_RESPONSES:
+        known = ", ".join(sorted(map(str, _KNOWN_RESPONSES)))
+        raise ServerProtocolError(f"unknown response_type {kind!r}, expected one of {known}")
+    decoder = _responses if kind == "response" else _server_messages
+    return _decoded(decoder, frame)  # type: ignore[no-any-return]
+
+
+def write(message: Request | ServerMessage) -> str:
+    """Write a message as the text of one frame, if the other side would take it.
+
+    Raises:
+        ServerProtocolError: when a field has the wrong type or is out of range.
+    """
+    frame = _encoder.encode(message)
+    try:
+        _written[type(message)].decode(frame)
+    except msgspec.ValidationError as error:
+        raise ServerProtocolError(f"mistyped message: {_lower_first(str(error))}") from None
+    return frame.decode()
+
+
+def _object(frame: str) -> dict[str, Any]:
+    try:
+        found = _anything.decode(frame)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise ForeignFrame(f"not JSON: {_lower_first(str(error))}") from None
+    if not isinstance(found, dict):
+        raise ForeignFrame(f"expected a JSON object, got {type(found).__name__}")
+    return found
+
+
+def _decoded(decoder: "msgspec.json.Decoder[Any]", frame: str) -> Any:
+    try:
+        return decoder.decode(frame)
+    except msgspec.ValidationError as error:
+        raise ServerProtocolError(f"mistyped frame: {_lower_first(str(error))}") from None
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise ServerProtocolError(f"not JSON: {_lower_first(str(error))}") from None
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,148 @@
+"""The app: it lets calls in, holds an `OpenCall` for each, and decides nothing."""
+
+import hmac
+import logging
+import re
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Final
+
+from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
+from starlette.datastructures import Headers
+from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from llmws_tutorial.messages import ConfigFields
+from llmws_tutorial.server.metrics import Metrics
+from llmws_tutorial.server.open_call import OpenCall
+from llmws_tutorial.server.session import EXCUSE, Session
+from llmws_tutorial.server.settings import Settings
+from llmws_tutorial.server.turn import Responder
+
+log: Final = logging.getLogger("uvicorn.llm_websocket")  # shown wherever uvicorn's lines are
+RECONNECT_S: Final = 60.0
+"""How long the platform may take to dial a call again whose socket it lost."""
+
+
+_CALL_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+
+
+def create_app(
+    responder: Responder,
+    *,
+    config: ConfigFields | None = None,
+    awaits_facts: bool = False,
+    excuse: str = EXCUSE,
+    settings: Settings | None = None,
+) -> FastAPI:
+    """Make the app that a voice platform dials; mount it, or add routes of your own.
+
+    Args:
+        responder: what makes the agent's words.
+        config: what to ask the platform for; None asks for heartbeats, and for the facts of the
+            call when the greeting awaits them.
+        awaits_facts: whether the greeting is held back until the facts of the call came.
+        excuse: what the agent says when the responder fails.
+        settings: limits and switches; None reads the environment and ``.env``.
+    """
+    settings = settings or Settings()
+    config = config or ConfigFields(auto_reconnect=True, call_details=awaits_facts)
+
+    def new_session(call_id: str) -> Session:
+        return Session(call_id, config=config, awaits_facts=awaits_facts, excuse=excuse)
+
+    endpoint = CallEndpoint(responder, new_session, settings=settings)
+    app = FastAPI(title="LLM WebSocket server", openapi_url=None)
+    app.router.routes.append(WebSocketRoute("/llm-websocket/{path:path}", endpoint))
+
+    @app.get("/", response_class=PlainTextResponse)
+    async def hello() -> str:
+        return "Hello World!"
+
+    @app.get("/health")
+    async def health() -> dict[str, Any]:
+        return {"status": "ok", "calls": len(endpoint.calls)}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(endpoint.metrics.text(), media_type=Metrics.media_type)
+
+    return app
+
+
+class CallEndpoint:
+    """The ASGI end of the call route: lets calls in, remembers them, keeps them apart.
+
+    Attributes:
+        calls: the calls of this moment, by call id.
+        metrics: what was counted so far.
+    """
+
+    def __init__(
+        self, responder: Responder, new_session: Callable[[str], Session], *, settings: Settings
+    ) -> None:
+        self.calls: dict[str, OpenCall] = {}
+        self.metrics = Metrics()
+        self._responder = responder
+        self._new_session = new_session
+        self._settings = settings
+        self._lost: dict[str, float] = {}  # oldest first
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one socket, as ASGI hands it over."""
+        *secret, call_id = scope["path_params"]["path"].split("/")
+        status = self._refusal(Headers(scope=scope), "/".join(secret), call_id)
+        if status:
+            await self._refuse(scope, send, status)
+            return
+        await receive()  # the request to connect
+        await send({"type": "websocket.accept"})
+        again = self._was_here(call_id)
+        call = OpenCall(
+            self._new_session(call_id),
+            self._responder,
+            settings=self._settings,
+            metrics=self.metrics,
+            asgi=(receive, send),
+        )
+        self.calls[call_id] = call
+        self.metrics.open_calls.inc()
+        self.metrics.calls.labels("again" if again else "new").inc()
+        try:
+            await call.run(again=again)
+        finally:
+            self.metrics.open_calls.dec()
+            if self.calls.get(call_id) is call:
+                del self.calls[call_id]
+                if call.was_lost:
+                    self._lost[call_id] = monotonic()
+
+    def _refusal(self, headers: Headers, secret: str, call_id: str) -> int | None:
+        """The HTTP status to refuse a socket with; None lets it in."""
+        if "origin" in headers:
+            return 403  # a browser sends it always, the platform never
+        if not hmac.compare_digest(secret.encode(), self._settings.secret.encode()):
+            return 403
+        if not _CALL_ID.fullmatch(call_id):
+            return 403
+        return 503 if len(self.calls) >= self._settings.max_calls else None
+
+    async def _refuse(self, scope: Scope, send: Send, status: int) -> None:
+        self.metrics.refused.labels(str(status)).inc()
+        log.warning("refused with %d: a socket", status)  # its path may hold a secret
+        if "websocket.http.response" in scope.get("extensions", {}):
+            await send({"type": "websocket.http.response.start", "status": status, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b""})
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    def _was_here(self, call_id: str) -> bool:
+        """Whether the platform dials a call again whose socket was lost a moment ago."""
+        oldest = monotonic() - RECONNECT_S
+        while self._lost and next(iter(self._lost.values())) < oldest:
+            del self._lost[next(iter(self._lost))]
+        if call_id in self.calls:  # lost, and nobody has noticed here
+            self.calls[call_id].stop()
+            return True
+        return self._lost.pop(call_id, None) is not None

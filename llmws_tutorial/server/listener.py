@@ -1,0 +1,44 @@
+"""The listener: uvicorn configured for phone calls, with every limit named."""
+
+import gc
+import socket
+from typing import Any, Final
+
+import uvicorn
+
+MESSAGE_BYTES: Final = 2**20
+"""The longest message: the transcript of an hour's call, with word times, fits."""
+DRAIN_S: Final = 5
+"""How long open calls may go on when the server is told to stop."""
+GARBAGE_THRESHOLD: Final = 50_000
+"""How many new objects make Python look for garbage; its default pauses every busy call."""
+
+
+def configure(app: Any, *, drain_s: float = DRAIN_S, **options: Any) -> uvicorn.Config:
+    """Configure uvicorn for an app that holds calls.
+
+    Compression is off: it costs more than it saves on frames this small.
+
+    Args:
+        app: an ASGI app.
+        drain_s: how long open calls may go on at shutdown (seconds).
+        options: further ones of `uvicorn.Config`.
+    """
+    return uvicorn.Config(
+        app,
+        **{
+            "ws_max_size": MESSAGE_BYTES,
+            "ws_per_message_deflate": False,
+            "timeout_graceful_shutdown": drain_s,
+            **options,
+        },
+    )
+
+
+def run(app: Any, listener: socket.socket) -> None:
+    """Serve an app on a bound socket until Ctrl-C, with rare and short garbage pauses."""
+    server = uvicorn.Server(configure(app))
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 10, 100)
+    server.run(sockets=[listener])

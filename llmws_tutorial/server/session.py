@@ -1,0 +1,284 @@
+"""Your side of one call, without a socket, a clock or a task.
+
+A call is in one of five states, and what happens moves it on as the table says::
+
+    state      what happens            next state
+    ---------  ----------------------  ----------
+    NEW        the call opens          SPEAKING
+    NEW        it opens, facts awaited WAITING
+    NEW        it opens again          LISTENING
+    WAITING    the facts come          SPEAKING
+    WAITING    a request comes         SPEAKING
+    SPEAKING   a request comes         SPEAKING    (the older turn is dead)
+    SPEAKING   the turn is over        LISTENING
+    LISTENING  a request comes         SPEAKING
+    any        the call ends           OVER
+
+SPEAKING means that one turn is open: the greeting (id 0) or the answer to the latest request. It
+takes pieces until it is over, and it is over exactly once. The source of each rule is
+docs/protocol.md, sections 2 to 6.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from llmws_tutorial.errors import ForeignFrame, PlatformProtocolError
+from llmws_tutorial.messages import (
+    BEGIN_RESPONSE_ID,
+    CallDetails,
+    CallFacts,
+    Config,
+    ConfigFields,
+    Ping,
+    Pong,
+    ReminderRequired,
+    Request,
+    Response,
+    ResponseRequired,
+    UnknownRequest,
+    read_request,
+    write,
+)
+from llmws_tutorial.server.turn import Action, HangUp, Piece, Press, Transfer, Turn
+
+
+class State(Enum):
+    """Where a call stands."""
+
+    NEW = "not opened yet"
+    WAITING = "waiting for the facts of the call before the greeting"
+    SPEAKING = "a turn of the agent is open"
+    LISTENING = "the caller's turn"
+    OVER = "over"
+
+
+class Event(Enum):
+    """What moves a call on."""
+
+    OPEN = "the call opens"
+    HOLD = "it opens, facts awaited"
+    REOPEN = "it opens again"
+    FACTS = "the facts come"
+    REQUEST = "a request comes"
+    DONE = "the turn is over"
+    END = "the call ends"
+
+
+TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
+    (State.NEW, Event.OPEN): State.SPEAKING,
+    (State.NEW, Event.HOLD): State.WAITING,
+    (State.NEW, Event.REOPEN): State.LISTENING,
+    (State.WAITING, Event.FACTS): State.SPEAKING,
+    (State.WAITING, Event.REQUEST): State.SPEAKING,
+    (State.SPEAKING, Event.REQUEST): State.SPEAKING,
+    (State.SPEAKING, Event.DONE): State.LISTENING,
+    (State.LISTENING, Event.REQUEST): State.SPEAKING,
+    **{(state, Event.END): State.OVER for state in State},
+}
+"""What follows what; anything else cannot happen."""
+
+FOREIGN_CODE: Final = 1002
+"""The code to close with when the peer cannot be the platform."""
+BINARY_REASON: Final = "Cannot find corresponding Retell LLM."
+PARSE_REASON: Final = "Cannot parse incoming message."
+EXCUSE: Final = "I am sorry, something went wrong. Could you say that again?"
+"""What the agent says when its responder fails."""
+
+
+@dataclass(frozen=True)
+class Send:
+    """Put this text on the wire."""
+
+    frame: str
+
+
+@dataclass(frozen=True)
+class Start:
+    """Ask the responder; a turn that is still running is dead and is to be cancelled."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True)
+class Close:
+    """Close the socket: the peer cannot be the platform."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Log:
+    """Write one line to the log; the call goes on."""
+
+    text: str
+
+
+Effect = Send | Start | Close | Log
+"""What is to be done about what happened."""
+
+
+class Session:
+    """One call, as your server keeps it.
+
+    Attributes:
+        call_id: the last segment of the URL that was dialled.
+        state: where the call stands.
+        facts: what the platform told about the call.
+        response_id: the id of the turn that is or was open last; 0 is the greeting.
+    """
+
+    def __init__(
+        self,
+        call_id: str,
+        *,
+        config: ConfigFields | None = None,
+        awaits_facts: bool = False,
+        excuse: str = EXCUSE,
+    ) -> None:
+        """Prepare a call; nothing is sent before `open`.
+
+        Args:
+            call_id: the last segment of the URL that was dialled.
+            config: what to ask the platform for; None asks for nothing, as in the first guide.
+            awaits_facts: whether the greeting is held back until the facts came.
+            excuse: what to say when a responder fails.
+        """
+        self.state = State.NEW
+        self.facts = CallFacts()
+        self.response_id = BEGIN_RESPONSE_ID
+        self.call_id = call_id
+        self._config = config
+        self._awaits_facts = awaits_facts and config is not None and config.call_details
+        self._excuse = excuse
+        self._action: Action | None = None
+        self._said = ""
+
+    def open(self, *, again: bool = False) -> list[Effect]:
+        """Begin: configuration first, then the greeting, unless the call was here before."""
+        effects: list[Effect] = []
+        if self._config is not None:
+            effects.append(Send(write(Config(config=self._config))))
+        if again:
+            self._move(Event.REOPEN)
+        elif self._awaits_facts:
+            self._move(Event.HOLD)
+        else:
+            effects.append(self._begin(Event.OPEN))
+        return effects
+
+    def receive(self, frame: str | bytes | None) -> list[Effect]:
+        """Take one frame of the platform; a binary one has no text."""
+        if self.state is State.OVER:
+            return []
+        if not isinstance(frame, str):
+            return self._refuse("a binary frame", BINARY_REASON)
+        try:
+            message = read_request(frame)
+        except ForeignFrame as error:
+            return self._refuse(str(error), PARSE_REASON)
+        except PlatformProtocolError as error:
+            return [Log(f"ignored, {error}")]
+        return self._take(message)
+
+    def stop_waiting(self) -> list[Effect]:
+        """Greet without the facts, if the greeting is still held back for them."""
+        return [self._begin(Event.FACTS)] if self.state is State.WAITING else []
+
+    def say(self, response_id: int, piece: Piece) -> list[Effect]:
+        """Take a piece of an answer; that of a dead turn is refused."""
+        if not self.is_open(response_id):
+            return []
+        if isinstance(piece, str):
+            return [Send(self._response(piece))] if piece else []
+        if isinstance(piece, HangUp | Transfer | Press):
+            return self._choose(piece)
+        return [Send(write(piece))]
+
+    def finish(self, response_id: int, content: str = "") -> list[Effect]:
+        """Close a turn with its last words; a dead turn is closed already."""
+        if not self.is_open(response_id):
+            return []
+        frame = self._response(content, is_last=True)
+        self._move(Event.DONE)
+        return [Send(frame)]
+
+    def fail(self, response_id: int) -> list[Effect]:
+        """Close a turn whose responder failed: with an excuse, and without its action."""
+        if not self.is_open(response_id):
+            return []
+        self._action = None
+        joint = " " if self._said and not self._said[-1].isspace() else ""
+        return self.finish(response_id, joint + self._excuse)
+
+    def end(self) -> None:
+        """Take note that the socket is closed."""
+        self._move(Event.END)
+
+    def is_open(self, response_id: int) -> bool:
+        """Whether this turn still takes pieces."""
+        return self.state is State.SPEAKING and response_id == self.response_id
+
+    def _take(self, message: Request | UnknownRequest) -> list[Effect]:
+        match message:
+            case ResponseRequired() | ReminderRequired():
+                return self._ask(message)
+            case Ping():
+                return [Send(write(Pong(timestamp=message.timestamp)))]
+            case CallDetails():
+                self.facts = message.call
+                return self.stop_waiting()
+            case UnknownRequest():
+                return [Log(f"ignored, unknown interaction_type {message.interaction_type!r}")]
+            case _:  # an update wants nothing, and its transcript is not even read
+                return []
+
+    def _begin(self, event: Event) -> Start:
+        self._move(event)
+        return Start(Turn(BEGIN_RESPONSE_ID, self.call_id, self.facts))
+
+    def _ask(self, message: ResponseRequired | ReminderRequired) -> list[Effect]:
+        if message.response_id == self.response_id:
+            return [Log(f"ignored, response_id {message.response_id} was asked before")]
+        self._move(Event.REQUEST)
+        self.response_id = message.response_id
+        self._action = None
+        self._said = ""
+        return [Start(Turn(message.response_id, self.call_id, self.facts, message))]
+
+    def _response(self, content: str, *, is_last: bool = False) -> str:
+        action = self._action
+        frame = write(
+            Response(
+                response_id=self.response_id,
+                content=content,
+                content_complete=is_last,
+                no_interruption_allowed=action is not None,
+                end_call=isinstance(action, HangUp),
+                transfer_number=action.number if isinstance(action, Transfer) else None,
+                show_transferee_as_caller=isinstance(action, Transfer) and action.shows_caller,
+                digit_to_press=action.digits if isinstance(action, Press) else None,
+            )
+        )
+        self._said = content or self._said
+        return frame
+
+    def _choose(self, action: Action) -> list[Effect]:
+        older, self._action = self._action, action
+        if older is None:
+            return []
+        self._action, dropped = sorted((older, action), key=_rank)
+        return [Log(f"dropped, {dropped} beside {self._action}: one action a turn")]
+
+    def _refuse(self, problem: str, reason: str) -> list[Effect]:
+        self._move(Event.END)
+        return [Log(f"closed with {FOREIGN_CODE}: {problem}"), Close(FOREIGN_CODE, reason)]
+
+    def _move(self, event: Event) -> None:
+        self.state = TRANSITIONS[self.state, event]
+
+
+def _rank(action: Action) -> int:
+    """The platform runs one action a turn, the first of these."""
+    return (HangUp, Transfer, Press).index(type(action))

@@ -1,0 +1,467 @@
+"""The app on a real socket: what a platform would see, and what is left behind."""
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from fastapi import FastAPI
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from llmws_tutorial.checks import run_checks
+from llmws_tutorial.messages import ConfigFields
+from llmws_tutorial.notebook import Server, serve
+from llmws_tutorial.server import (
+    DummyResponder,
+    HangUp,
+    Piece,
+    Responder,
+    ScriptedResponder,
+    Settings,
+    Turn,
+    create_app,
+)
+from llmws_tutorial.server.session import EXCUSE
+from llmws_tutorial.simulator import place_call
+
+PATIENCE_S = 5.0
+QUICK = Settings(first_piece_s=0.2, next_piece_s=0.2, facts_s=0.1)
+
+
+@contextlib.contextmanager
+def serving(responder: Responder, **options: Any) -> Iterator[Server]:
+    options.setdefault("settings", Settings())
+    with serve(create_app(responder, **options), name="app", show_log=False) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def calling(
+    responder: Responder, call_id: str = "c1", **options: Any
+) -> Iterator[ClientConnection]:
+    """A call that was configured and greeted."""
+    with serving(responder, **options) as server, dialled(server) as ws:
+        while not received(ws).get("content_complete"):
+            pass
+        yield ws
+
+
+def dialled(server: Server, path: str = "c1", origin: Any = None) -> ClientConnection:
+    return connect(f"{server.websocket_url}{path}", proxy=None, origin=origin)
+
+
+def received(ws: ClientConnection) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(ws.recv(PATIENCE_S))
+    return message
+
+
+def ask(ws: ClientConnection, response_id: int, kind: str = "response_required") -> None:
+    said = [{"role": "user", "content": "Hello?"}]
+    request = {"interaction_type": kind, "response_id": response_id, "transcript": said}
+    ws.send(json.dumps(request))
+
+
+def answer(ws: ClientConnection, response_id: int) -> str:
+    """The whole answer to a request, from nothing but its own frames."""
+    text, is_complete = "", False
+    while not is_complete:
+        message = received(ws)
+        assert message["response_id"] == response_id
+        text, is_complete = text + message["content"], message["content_complete"]
+    return text
+
+
+def ping(ws: ClientConnection) -> None:
+    ws.send('{"interaction_type":"ping_pong","timestamp":12}')
+    assert received(ws) == {"response_type": "ping_pong", "timestamp": 12}
+
+
+def counted(server: Server, sample: str) -> float:
+    with urlopen(f"{server.url}metrics") as page:
+        lines = [line for line in page.read().decode().splitlines() if line.startswith(sample)]
+    return float(lines[0].rpartition(" ")[2]) if lines else 0
+
+
+def until(server: Server, sample: str, value: float) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while counted(server, sample) != value:
+        assert time.monotonic() < deadline, f"{sample} is {counted(server, sample)}"
+
+
+class Endless:
+    """Talks for ever, and notes how it was ended."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.most = 0
+        self.ended: list[int] = []
+
+    async def __call__(self, turn: Turn) -> AsyncIterator[Piece]:
+        if turn.kind == "begin":
+            return
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            while True:
+                yield "la "
+                await asyncio.sleep(0.01)
+        finally:
+            self.running -= 1
+            self.ended.append(turn.response_id)
+
+
+def test_configuration_and_greeting_come_first() -> None:
+    with serving(DummyResponder()) as server, dialled(server) as ws:
+        assert received(ws) == {"response_type": "config", "config": {"auto_reconnect": True}}
+        assert received(ws)["content"] == "How may I help you?"
+
+
+def test_a_correct_app_has_no_finding() -> None:
+    with serving(DummyResponder()) as server:
+        findings = asyncio.run(run_checks(server.websocket_url))
+    assert [str(finding) for finding in findings if not finding.passed] == []
+
+
+def test_the_stand_in_hears_the_agent() -> None:
+    script = ScriptedResponder(["Hello. "], [["We are ", 0.01, "open."], [HangUp(), "Bye."]])
+    with serving(script) as server:
+        record = asyncio.run(place_call(server.websocket_url, ["Are you open?", "Thanks."]))
+    assert str(record).splitlines()[-1] == "agent: Bye."
+    assert (record.disconnection_reason, record.dropped) == ("agent_hangup", [])
+
+
+@pytest.mark.parametrize("kind", ["response_required", "reminder_required"])
+def test_a_plain_function_is_a_responder(kind: str) -> None:
+    with calling(lambda turn: f"{turn.kind} {len(turn.transcript)}") as ws:
+        ask(ws, 1, kind)
+        assert answer(ws, 1) == f"{kind.partition('_')[0]} 1"
+
+
+def test_a_coroutine_is_a_responder() -> None:
+    async def think(turn: Turn) -> str:
+        await asyncio.sleep(0)
+        return f"answer {turn.response_id}"
+
+    with calling(think) as ws:
+        ask(ws, 1)
+        assert answer(ws, 1) == "answer 1"
+
+
+def test_pieces_go_out_while_the_answer_is_still_made() -> None:
+    script = ScriptedResponder([], [["One. ", PATIENCE_S]])
+    with calling(script) as ws:
+        ask(ws, 1)
+        assert received(ws)["content"] == "One. "
+        ping(ws)
+
+
+def test_a_newer_request_ends_the_older_generation() -> None:
+    responder = Endless()
+    with calling(responder) as ws:
+        for response_id in range(1, 6):
+            ask(ws, response_id)
+            while received(ws)["response_id"] != response_id:
+                pass
+    assert responder.ended[:4] == [1, 2, 3, 4]
+    assert responder.most == 1
+
+
+def test_a_burst_of_requests_ends_in_the_last_answer_alone() -> None:
+    with calling(ScriptedResponder([], [[0.05, "Yes."]])) as ws:
+        for response_id in range(1, 51):
+            ask(ws, response_id)
+        assert answer(ws, 50) == "Yes."
+
+
+def test_a_burst_of_coroutines_leaves_none_unawaited() -> None:
+    async def think(turn: Turn) -> str:
+        await asyncio.sleep(0.05)
+        return "Yes."
+
+    with calling(think) as ws:
+        for response_id in range(1, 51):
+            ask(ws, response_id)
+        assert answer(ws, 50) == "Yes."
+    gc.collect()  # a coroutine that nobody awaited would warn here, and a warning is an error
+
+
+def test_hanging_up_ends_the_generation() -> None:
+    responder = Endless()
+    with serving(responder) as server:
+        with dialled(server) as ws:
+            ask(ws, 1)
+            while received(ws).get("content") != "la ":
+                pass
+        until(server, 'llmws_turns_total{ended="cancelled",kind="response"}', 1)
+    assert (responder.running, responder.ended) == (0, [1])
+
+
+def test_a_generation_that_will_not_stop_holds_up_nobody_for_long() -> None:
+    async def stubborn(turn: Turn) -> AsyncIterator[Piece]:
+        while turn.response_id == 1:
+            with contextlib.suppress(asyncio.CancelledError):
+                yield "still "
+                await asyncio.sleep(0.05)
+        yield "Here."
+
+    with calling(stubborn, settings=Settings(next_piece_s=3)) as ws:
+        ask(ws, 1)
+        received(ws)
+        ask(ws, 2)
+        while (message := received(ws))["response_id"] == 1:
+            pass
+        assert message["content"] == "Here."
+        ask(ws, 3)
+
+
+class Broken:
+    """Fails in one of the ways in which a responder can."""
+
+    def __init__(self, way: str) -> None:
+        self.way = way
+
+    def __call__(self, turn: Turn) -> Any:
+        if turn.kind == "begin":
+            return "Hi."
+        return getattr(self, self.way)()
+
+    def raises(self) -> str:
+        raise KeyError("model")
+
+    async def raises_later(self) -> str:
+        raise ConnectionRefusedError
+
+    async def hangs(self) -> str:
+        await asyncio.sleep(PATIENCE_S)
+        return "too late"
+
+    async def says_nothing(self) -> AsyncIterator[Piece]:
+        await asyncio.sleep(PATIENCE_S)
+        yield "too late"
+
+    def returns_a_number(self) -> int:
+        return 7
+
+    async def yields_a_number(self) -> AsyncIterator[Any]:
+        yield 7
+
+    def returns_half_a_character(self) -> str:
+        return "\ud800"
+
+
+@pytest.mark.parametrize("way", [way for way in vars(Broken) if not way.startswith("_")])
+def test_a_responder_that_fails_still_closes_its_turn_in_words(way: str) -> None:
+    with calling(Broken(way), settings=QUICK) as ws:
+        ask(ws, 1)
+        assert answer(ws, 1) == EXCUSE
+        ask(ws, 2)
+        assert answer(ws, 2) == EXCUSE
+
+
+def test_a_responder_that_stops_in_mid_answer_excuses_itself_after_it() -> None:
+    with calling(ScriptedResponder([], [["Well,", 1.0]]), settings=QUICK, excuse="Sorry.") as ws:
+        ask(ws, 1)
+        assert answer(ws, 1) == "Well, Sorry."
+
+
+def test_a_greeting_awaits_the_facts_of_the_call() -> None:
+    def greet(turn: Turn) -> str:
+        return f"Hello {turn.facts.retell_llm_dynamic_variables.get('name', 'you')}."
+
+    details = {"call": {"retell_llm_dynamic_variables": {"name": "Anna"}}}
+    with serving(greet, awaits_facts=True, settings=QUICK) as server, dialled(server) as ws:
+        assert received(ws)["config"] == {"auto_reconnect": True, "call_details": True}
+        ws.send(json.dumps({"interaction_type": "call_details", **details}))
+        assert received(ws)["content"] == "Hello Anna."
+
+
+def test_a_greeting_does_not_await_the_facts_for_ever() -> None:
+    with calling(DummyResponder(), awaits_facts=True, settings=QUICK) as ws:
+        ping(ws)
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (b"\x00", "Cannot find corresponding Retell LLM."),
+        ("Hello", "Cannot parse incoming message."),
+    ],
+)
+def test_a_frame_of_no_platform_closes_the_call(frame: str | bytes, reason: str) -> None:
+    with calling(DummyResponder()) as ws:
+        ws.send(frame)
+        with pytest.raises(ConnectionClosed) as closed:
+            ws.recv(PATIENCE_S)
+        assert closed.value.rcvd
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1002, reason)
+
+
+def test_an_odd_message_keeps_the_call_and_is_one_line_in_the_log() -> None:
+    with serving(DummyResponder()) as server, dialled(server) as ws:
+        ws.send('{"interaction_type":"new\\nINFO: forged"}')
+        assert server.log.wait_for(r"ignored, unknown interaction_type 'new\nINFO: forged'")
+        assert "INFO: forged" not in list(server.log)
+        assert counted(server, "llmws_ignored_frames_total") == 1
+
+
+def test_a_call_that_was_lost_comes_back_without_a_greeting() -> None:
+    with serving(DummyResponder()) as server:
+        with dialled(server) as ws:
+            received(ws)
+            ws.socket.shutdown(2)
+        until(server, "llmws_open_calls ", 0)
+        with dialled(server) as ws:
+            assert received(ws)["response_type"] == "config"
+            ask(ws, 7)
+            assert answer(ws, 7) == "I am sorry, can you say that again?"
+
+
+def test_a_call_that_is_dialled_again_takes_over_from_its_dead_socket() -> None:
+    responder = Endless()
+    with serving(responder) as server, dialled(server) as dead:
+        ask(dead, 1)
+        while received(dead).get("content") != "la ":
+            pass
+        with dialled(server) as ws:
+            assert received(ws)["response_type"] == "config"
+            until(server, 'llmws_turns_total{ended="cancelled",kind="response"}', 1)
+            ask(ws, 2)
+            assert received(ws)["content"] == "la "
+    assert responder.most == 1
+
+
+def test_a_call_that_was_hung_up_is_greeted_when_its_id_comes_again() -> None:
+    with serving(DummyResponder()) as server:
+        for _ in range(2):
+            with dialled(server) as ws:
+                received(ws)
+                assert received(ws)["content"] == "How may I help you?"
+            until(server, "llmws_open_calls ", 0)
+
+
+def test_a_lost_call_is_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmws_tutorial.server.app.RECONNECT_S", 0.0)
+    with serving(DummyResponder()) as server:
+        for _ in range(2):
+            with dialled(server) as ws:
+                received(ws)
+                assert received(ws)["content"] == "How may I help you?"
+                ws.socket.shutdown(2)
+            until(server, "llmws_open_calls ", 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "origin"),
+    [("c1", "https://evil.example"), ("a%20b", None), ("x" * 200, None), ("", None)],
+)
+def test_who_is_not_the_platform_is_refused(path: str, origin: Any) -> None:
+    with serving(DummyResponder()) as server:
+        with pytest.raises(InvalidStatus, match="HTTP 403"), dialled(server, path, origin=origin):
+            pass
+        assert counted(server, 'llmws_refused_total{status="403"}') == 1
+
+
+@pytest.mark.parametrize("path", ["c1", "wrong/c1", "s3cret/more/c1"])
+def test_a_secret_in_the_path_must_be_known(path: str) -> None:
+    with serving(DummyResponder(), settings=Settings(secret="s3cret")) as server:
+        with pytest.raises(InvalidStatus, match="HTTP 403"), dialled(server, path):
+            pass
+        with dialled(server, "s3cret/c1") as ws:
+            received(ws)
+
+
+def test_too_many_calls_are_refused_and_the_others_go_on() -> None:
+    with serving(DummyResponder(), settings=Settings(max_calls=1)) as server, dialled(server) as ws:
+        with pytest.raises(InvalidStatus, match="HTTP 503"), dialled(server, "c2"):
+            pass
+        ask(ws, 1)
+        assert [received(ws)["response_type"] for _ in range(3)][-1] == "response"
+
+
+def test_transcripts_are_logged_only_when_asked() -> None:
+    for asked in (False, True):
+        with serving(DummyResponder(), settings=Settings(logs_transcripts=asked)) as server:
+            with dialled(server) as ws:
+                received(ws)
+                received(ws)
+                ask(ws, 1)
+                answer(ws, 1)
+            assert ("Hello?" in str(server.log)) is asked
+            assert ("can you say that again" in str(server.log)) is asked
+
+
+def test_the_app_says_how_it_is() -> None:
+    with serving(DummyResponder()) as server, dialled(server) as ws:
+        received(ws)
+        with urlopen(f"{server.url}health") as page:
+            assert json.load(page) == {"status": "ok", "calls": 1}
+        with urlopen(server.url) as page:
+            assert page.read() == b"Hello World!"
+
+
+def test_the_app_can_be_mounted_beside_others() -> None:
+    outer = FastAPI()
+    outer.mount("/voice", create_app(DummyResponder(), settings=Settings()))
+    with serve(outer, name="outer", show_log=False) as server:
+        url = f"{server.url}voice/llm-websocket/"
+        record = asyncio.run(place_call(url, ["Hello?"]))
+    assert len(record.transcript) == 3
+
+
+def test_without_the_extension_a_refusal_is_a_close(caplog: pytest.LogCaptureFixture) -> None:
+    """As an ASGI server without websocket.http.response would ask."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"origin", b"https://evil.example")]
+    scope = {"type": "websocket", "path": "/llm-websocket/c1", "headers": headers}
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(create_app(DummyResponder(), settings=Settings())(scope, receive, send))
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+@pytest.mark.parametrize("dies_at", ["config", "response_id"])
+def test_a_line_that_dies_is_logged_once(dies_at: str, caplog: pytest.LogCaptureFixture) -> None:
+    """As uvicorn tells it: sending raises, and then comes a disconnect without a reason."""
+    app = create_app(DummyResponder(), settings=Settings())
+    received = iter(["websocket.connect", "websocket.disconnect"])
+
+    async def receive() -> Any:
+        return {"type": next(received), "code": 1005}
+
+    async def send(message: Any) -> None:
+        if dies_at in message.get("text", ""):
+            raise OSError("gone")
+
+    scope = {"type": "websocket", "path": "/llm-websocket/c1", "headers": []}
+    with caplog.at_level(logging.INFO):
+        asyncio.run(app(scope, receive, send))
+    assert caplog.text.count("call 'c1': lost, OSError('gone')") == 1
+    assert "failed" not in caplog.text
+
+
+def test_settings_come_from_the_environment_and_exported_ones_win(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("LLMWS_MAX_CALLS=5\nLLMWS_SECRET=from-file\nOTHER=1\n")
+    monkeypatch.setenv("LLMWS_SECRET", "exported")
+    assert (Settings().max_calls, Settings().secret) == (5, "exported")
+
+
+def test_nothing_is_asked_for_when_the_configuration_says_so() -> None:
+    config = ConfigFields(transcript_with_tool_calls=True)
+    with serving(DummyResponder(), config=config) as server, dialled(server) as ws:
+        assert received(ws)["config"] == {"transcript_with_tool_calls": True}
