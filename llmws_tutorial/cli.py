@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from dotenv import find_dotenv, load_dotenv
 from uvicorn.importer import ImportFromStringError, import_from_string
 
 from llmws_tutorial import __version__
@@ -23,6 +24,7 @@ from llmws_tutorial.notebook import open_tunnel, serve
 from llmws_tutorial.notebook.doctor import PROJECT, examine
 from llmws_tutorial.notebook.lessons import LESSONS
 from llmws_tutorial.notebook.runtime import bind
+from llmws_tutorial.server import create_app
 from llmws_tutorial.server.listener import run
 from llmws_tutorial.simulator import Line, dial, place_call
 from llmws_tutorial.steps import step3
@@ -112,10 +114,16 @@ def demo() -> None:
 def serve_forever(
     target: Annotated[str | None, typer.Argument(help="Your app, as module:app.")] = None,
     step: Annotated[int, typer.Option(help="The server of this step.", min=1, max=3)] = 3,
+    model: Annotated[
+        str | None, typer.Option(help="An agent over this model, at OPENAI_BASE_URL.")
+    ] = None,
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1.", min=0, max=65535)] = 3000,
 ) -> None:
     """Serve an app, or the server of a step, until Ctrl-C."""
-    asgi_app = _load(target or f"llmws_tutorial.steps.step{step}:app")
+    if model is not None:
+        asgi_app = _agent(model)
+    else:
+        asgi_app = _load(target or f"llmws_tutorial.steps.step{step}:app")
     with bind(port) as listener:
         port = listener.getsockname()[1]
         print(f"calls arrive at ws://127.0.0.1:{port}/llm-websocket/ (Ctrl-C stops)", flush=True)
@@ -195,6 +203,15 @@ async def _typed() -> AsyncIterator[str]:
     threading.Thread(target=read, daemon=True).start()
     while line := await lines.get():
         yield line.rstrip("\n")
+
+
+def _agent(model: str) -> Any:
+    load_dotenv(find_dotenv(usecwd=True))  # what is exported wins
+    try:
+        from llmws_tutorial.server.llm import LlmResponder  # noqa: PLC0415 - heavy, and optional
+    except ImportError:
+        raise SetupError("models are spoken to with openai: pip install openai") from None
+    return create_app(LlmResponder(model))
 
 
 def _load(target: str) -> Any:

@@ -7,6 +7,7 @@
     │   ├── ServerProtocolError      your server did
     │   └── PlatformProtocolError    the platform did
     │       └── ForeignFrame             a frame that no platform can have sent
+    ├── ResponderError         a responder had nothing to say
     ├── CannotConnect          a call that never came about
     └── SetupError             this machine is not ready
         ├── PortBusy
@@ -35,6 +36,10 @@ class PlatformProtocolError(ProtocolError):
 
 class ForeignFrame(PlatformProtocolError):
     """A frame that no platform can have sent: no text, no JSON, or no JSON object."""
+
+
+class ResponderError(LlmwsError):
+    """A responder had nothing to say where an answer was due."""
 
 
 class CannotConnect(LlmwsError):

@@ -26,6 +26,7 @@ OWNERS: Final = {
     "jupyterlab": {"cli"},
     "nbclient": {"notebook.refresh"},
     "nbformat": {"notebook.refresh"},
+    "openai": {"server.llm"},
     "typer": {"cli"},
     "msgspec": {"messages"},
     "prometheus_client": {"server.metrics"},

@@ -1,0 +1,166 @@
+"""A responder over a model: what the model is asked, and what the caller hears."""
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import AsyncOpenAI
+
+from llmws_tutorial.errors import SetupError
+from llmws_tutorial.messages import Utterance
+from llmws_tutorial.notebook import serve
+from llmws_tutorial.server import Settings, create_app
+from llmws_tutorial.server.llm import NUDGE, LlmResponder, connect, conversation
+from llmws_tutorial.server.session import EXCUSE
+from llmws_tutorial.simulator import CallRecord, dial, place_call
+from tests.scripted_llm import ScriptedLlm
+from tests.test_cli import child, complaint, llmws, press_ctrl_c, read_until
+
+QUICK = Settings(first_piece_s=0.3, next_piece_s=0.3)
+EMPTY: dict[str, Any] = {"id": "1", "choices": []}
+PATIENCE_S = 5.0
+
+
+@contextlib.contextmanager
+def agent(model: ScriptedLlm, settings: Settings | None = None) -> Iterator[str]:
+    """The URL of a server whose agent speaks with the model."""
+    with serve(model.app, name="model", show_log=False) as endpoint:
+        responder = LlmResponder("m", client=connect(f"{endpoint.url}v1"))
+        app = create_app(responder, settings=settings or Settings())
+        with serve(app, name="agent", show_log=False) as server:
+            yield server.websocket_url
+
+
+def call(model: ScriptedLlm, *says: str | None, settings: Settings | None = None) -> CallRecord:
+    with agent(model, settings) as url:
+        return asyncio.run(place_call(url, says, speed=200))
+
+
+def roles(model: ScriptedLlm) -> list[tuple[str, str]]:
+    return [(message["role"], message["content"]) for message in model.asked[-1]["messages"]]
+
+
+def test_the_models_words_are_spoken_as_they_come() -> None:
+    model = ScriptedLlm(
+        [EMPTY, "We are ", 0.01, "open.", {**EMPTY, "choices": [{"index": 0, "delta": {}}]}]
+    )
+    record = call(model, "Are you open?")
+    assert str(record).splitlines()[-1] == "agent: We are open."
+    assert len([frame for frame in record.frames if '"content":"open."' in str(frame.data)]) == 1
+    assert (record.dropped, model.aborted) == ([], 0)
+
+
+def test_the_model_is_told_how_to_speak_and_what_was_said() -> None:
+    model = ScriptedLlm(["Yes."])
+    call(model, "Are you open?")
+    (role, prompt), *said = roles(model)
+    assert (role, model.asked[0]["stream"], model.asked[0]["model"]) == ("system", True, "m")
+    assert "spoken aloud" in prompt
+    assert said == [("assistant", "How may I help you?"), ("user", "Are you open?")]
+
+
+def test_a_silence_is_answered_with_a_nudge() -> None:
+    model = ScriptedLlm(["Are you there?"])
+    call(model, None)
+    assert roles(model)[-1] == ("system", NUDGE)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ScriptedLlm(status=500),
+        ScriptedLlm(status=401),
+        ScriptedLlm([]),
+        ScriptedLlm([EMPTY]),
+        ScriptedLlm([PATIENCE_S, "too late"]),
+    ],
+    ids=["broken", "refused", "wordless", "empty", "slow"],
+)
+def test_a_model_that_fails_ends_the_turn_in_words(model: ScriptedLlm) -> None:
+    settings = QUICK if model.pieces[:1] == [PATIENCE_S] else Settings()
+    assert str(call(model, "Hello?", settings=settings)).splitlines()[-1] == f"agent: {EXCUSE}"
+
+
+def test_a_turn_that_dies_closes_the_stream_to_the_model_at_once() -> None:
+    model = ScriptedLlm(["la ", *([0.02, "la "] * 500)])
+
+    async def interrupt(url: str) -> None:
+        async with dial(url, speed=200) as line:
+            await line.listen(PATIENCE_S)
+            await line.say("Sing!")
+            await until(lambda: model.open == 1)
+            await line.say("Another one!")
+            await until(lambda: (model.open, model.aborted) == (1, 1))
+
+    with agent(model) as url:
+        asyncio.run(interrupt(url))
+        asyncio.run(until(lambda: (model.open, model.aborted) == (0, 2)))
+
+
+async def until(happened: Any) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not happened():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def test_a_conversation_has_two_roles_in_turn_and_nothing_empty() -> None:
+    said = [
+        ("agent", "Hi."),
+        ("user", " One "),
+        ("user", ""),
+        ("transfer_target", "two"),
+        ("agent", "OK"),
+    ]
+    transcript = [Utterance(role=role, content=content) for role, content in said]
+    assert conversation(transcript) == [
+        {"role": "assistant", "content": "Hi."},
+        {"role": "user", "content": "One two"},
+        {"role": "assistant", "content": "OK"},
+    ]
+
+
+def test_without_key_and_endpoint_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    with pytest.raises(SetupError, match="set OPENAI_API_KEY, or OPENAI_BASE_URL"):
+        LlmResponder("m")
+
+
+def test_an_endpoint_of_ones_own_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1")
+    client: AsyncOpenAI = connect()
+    assert str(client.base_url) == "http://127.0.0.1:11434/v1/"
+
+
+def test_an_agent_over_a_model_is_one_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = ScriptedLlm(["We are ", "open."])
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=from-the-file\nOPENAI_BASE_URL=\n")
+    with serve(model.app, name="model", show_log=False) as endpoint:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{endpoint.url}v1")
+        monkeypatch.setenv("LLMWS_SECRET", "s3cret")
+        with child("serve", "--model", "m", "--port", "0") as process:
+            url = read_until(process, r"(ws://127\.0\.0\.1:\d+/llm-websocket/)")
+            record = asyncio.run(place_call(f"{url}s3cret/", ["Are you open?"]))
+            press_ctrl_c(process)
+    assert str(record).splitlines()[-1] == "agent: We are open."
+
+
+def test_without_openai_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(
+        sys.modules, "llmws_tutorial.server.llm", None
+    )  # as if openai were not there
+    assert llmws("serve", "--model", "m") == 2
+    assert complaint(capsys) == "llmws: models are spoken to with openai: pip install openai"
