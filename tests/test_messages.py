@@ -259,6 +259,15 @@ def test_nothing_wrong_is_written(message: ServerMessage, problem: str) -> None:
         write(message)
 
 
+def test_a_request_shows_what_was_said() -> None:
+    request = ResponseRequired(
+        response_id=1, transcript=pack([Utterance(role="user", content="Hi")])
+    )
+    said = "(Utterance(role='user', content='Hi'),)"
+    assert repr(request) == f"ResponseRequired(response_id=1, transcript={said})"
+    assert repr(UpdateOnly(turntaking="user_turn")) == "UpdateOnly(turntaking='user_turn')"
+
+
 def test_messages_cannot_be_changed() -> None:
     with pytest.raises(AttributeError, match="immutable"):
         HELLO.content = "Bye"  # type: ignore[misc]

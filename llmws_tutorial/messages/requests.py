@@ -4,9 +4,15 @@ from typing import Any, Literal
 
 import msgspec
 
-from llmws_tutorial.messages.transcript import RawEntries, RawTranscript
+from llmws_tutorial.messages.transcript import (
+    RawEntries,
+    RawTranscript,
+    unpack_entries,
+    unpack_utterances,
+)
 
 _NOTHING = msgspec.Raw(b"[]")
+_UNPACK = {"transcript": unpack_utterances, "transcript_with_tool_calls": unpack_entries}
 
 
 class _FromPlatform(
@@ -14,10 +20,19 @@ class _FromPlatform(
     frozen=True,
     kw_only=True,
     omit_defaults=True,
-    repr_omit_defaults=True,
     tag_field="interaction_type",
 ):
     """A message of the platform; its tag is the ``interaction_type``."""
+
+    def __repr__(self) -> str:
+        """Show what was said, not the raw JSON that carries it."""
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        shown = [
+            f"{name}={_UNPACK[name](value) if name in _UNPACK else value!r}"
+            for name, value in values.items()
+            if value is not None and value is not _NOTHING
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class Ping(_FromPlatform, frozen=True, kw_only=True, tag="ping_pong"):

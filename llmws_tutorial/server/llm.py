@@ -1,4 +1,4 @@
-"""A responder over any OpenAI-compatible endpoint: a hosted model, Ollama, a scripted one."""
+"""A responder over any OpenAI-compatible endpoint: hosted, Ollama, scripted."""
 
 import os
 from collections.abc import AsyncIterator, Iterable
