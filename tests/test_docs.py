@@ -10,11 +10,12 @@ import msgspec
 import pytest
 import typer
 
-from llmws_tutorial import messages
+from llmws_tutorial import messages, server
 from llmws_tutorial.checks import CASES
 from llmws_tutorial.cli import app
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.notebook.lessons import LESSONS, table
+from llmws_tutorial.server import Settings
 
 README: Final = (PROJECT / "README.md").read_text()
 PROTOCOL: Final = (PROJECT / "docs" / "protocol.md").read_text()
@@ -86,3 +87,29 @@ def test_contributing_names_the_commands_that_exist() -> None:
     contributing = (PROJECT / "CONTRIBUTING.md").read_text()
     for path in re.findall(r"`((?:tests|llmws_tutorial)/[\w/.]+)`", contributing):
         assert (PROJECT / path).exists(), path
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    page = (PROJECT / "docs" / "server.md").read_text()
+    example = (PROJECT / ".env.example").read_text()
+    for name, field in Settings.model_fields.items():
+        default = f"{field.default:g}" if field.default else "none"
+        default = "false" if field.default is False else default
+        assert re.search(rf"^\| `LLMWS_{name.upper()}` \|.*\| {default} \|$", page, re.MULTILINE), (
+            name
+        )
+        assert f"#LLMWS_{name.upper()}={default.replace('none', '')}\n" in example
+
+
+def test_the_server_page_names_what_the_package_hands_on() -> None:
+    page = (PROJECT / "docs" / "server.md").read_text()
+    for name in (
+        "create_app",
+        "DummyResponder",
+        "ScriptedResponder",
+        "HangUp",
+        "Transfer",
+        "Press",
+    ):
+        assert name in page
+        assert name in server.__all__
