@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 a check failed, 2 wrong use, 3 cannot connect, 4 a defect 
 """
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -196,9 +197,10 @@ async def _typed() -> AsyncIterator[str]:
     lines: asyncio.Queue[str] = asyncio.Queue()
 
     def read() -> None:
-        for line in sys.stdin:
-            loop.call_soon_threadsafe(lines.put_nowait, line)
-        loop.call_soon_threadsafe(lines.put_nowait, "")
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the call is over
+            for line in sys.stdin:
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+            loop.call_soon_threadsafe(lines.put_nowait, "")
 
     threading.Thread(target=read, daemon=True).start()
     while line := await lines.get():
