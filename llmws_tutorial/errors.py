@@ -8,6 +8,7 @@
     │   └── PlatformProtocolError    the platform did
     │       └── ForeignFrame             a frame that no platform can have sent
     ├── ResponderError         a responder had nothing to say
+    ├── BadSignature           a webhook that the platform did not sign just now
     ├── CannotConnect          a call that never came about
     └── SetupError             this machine is not ready
         ├── PortBusy
@@ -40,6 +41,10 @@ class ForeignFrame(PlatformProtocolError):
 
 class ResponderError(LlmwsError):
     """A responder had nothing to say where an answer was due."""
+
+
+class BadSignature(LlmwsError):
+    """A webhook that the platform did not sign just now; the text says what is wrong."""
 
 
 class CannotConnect(LlmwsError):

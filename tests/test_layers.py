@@ -21,7 +21,7 @@ FLOORS: Final = (
 )
 APART: Final = "steps"
 OWNERS: Final = {
-    "fastapi": {"steps", "server.app", "notebook.exercises"},
+    "fastapi": {"steps", "server.app", "server.webhook", "notebook.exercises"},
     "pyngrok": {"notebook.tunnel"},
     "jupyterlab": {"cli"},
     "nbclient": {"notebook.refresh"},

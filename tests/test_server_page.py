@@ -2,11 +2,17 @@
 
 import asyncio
 import re
+import time
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
 
 from llmws_tutorial.notebook import serve
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.server import Settings, create_app
+from llmws_tutorial.server.webhook import SIGNATURE_HEADER, sign
 from llmws_tutorial.simulator import CallRecord, place_call
 
 
@@ -36,3 +42,18 @@ def test_the_second_responder_hangs_up_once_its_farewell_is_spoken() -> None:
     assert record.transcript[-1].content == "Thank you for calling. Good bye."
     assert record.disconnection_reason == "agent_hangup"
     assert '"no_interruption_allowed":true' in str(record.frames[-2].data)
+
+
+def test_the_app_with_a_webhook_takes_signed_events_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    body = b'{"event":"call_ended","call":{"call_id":"c1"}}'
+    signed = {SIGNATURE_HEADER: sign(body, "your API key", time.time_ns() // 1_000_000)}
+    with serve(names_in_block(2)["app"], name="page", show_log=False) as server:
+        url = f"{server.url}webhook"
+        with pytest.raises(HTTPError, match="401"):
+            urlopen(Request(url, body))
+        with urlopen(Request(url, body, signed)) as answer:
+            assert answer.status == 204
+        assert server.log.wait_for("taken")
+    assert capsys.readouterr().out == "call_ended c1\n"

@@ -4,6 +4,7 @@ from llmws_tutorial.server.app import create_app
 from llmws_tutorial.server.responders import DummyResponder, ScriptedResponder
 from llmws_tutorial.server.settings import Settings
 from llmws_tutorial.server.turn import HangUp, Piece, Press, Reply, Responder, Transfer, Turn
+from llmws_tutorial.server.webhook import WebhookEvent, webhook_router
 
 __all__ = [
     "DummyResponder",
@@ -16,5 +17,7 @@ __all__ = [
     "Settings",
     "Transfer",
     "Turn",
+    "WebhookEvent",
     "create_app",
+    "webhook_router",
 ]
