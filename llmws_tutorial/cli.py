@@ -21,6 +21,7 @@ from uvicorn.importer import ImportFromStringError, import_from_string
 
 from llmws_tutorial import __version__
 from llmws_tutorial.errors import CannotConnect, LlmwsError, SetupError, TunnelError
+from llmws_tutorial.messages.schema import Format, generate
 from llmws_tutorial.notebook import open_tunnel, serve
 from llmws_tutorial.notebook.doctor import PROJECT, examine
 from llmws_tutorial.notebook.lessons import LESSONS
@@ -160,6 +161,16 @@ def tunnel(
             threading.Event().wait()
         except KeyboardInterrupt:
             print("closed")
+
+
+@app.command()
+def schema(
+    wanted: Annotated[Format, typer.Option("--format", help="In which language.")] = (
+        Format.JSONSCHEMA
+    ),
+) -> None:
+    """Print a description of every message, for tools and other languages."""
+    print(generate(wanted), end="")
 
 
 async def _demo(url: str) -> None:

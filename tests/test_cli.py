@@ -24,6 +24,7 @@ from websockets.sync.client import connect
 
 from llmws_tutorial import __version__, cli
 from llmws_tutorial.errors import LlmwsError
+from llmws_tutorial.messages.schema import FOLDER
 from llmws_tutorial.notebook import Server, serve
 from llmws_tutorial.simulator import place_call
 from llmws_tutorial.steps import step1, step3
@@ -171,7 +172,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_command(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert llmws(option) == 0
     shown = capsys.readouterr().out
-    for command in ("lab", "test", "doctor", "demo", "serve", "call", "tunnel"):
+    for command in ("lab", "test", "doctor", "demo", "serve", "call", "tunnel", "schema"):
         assert re.search(rf"^\W+{command} ", shown, re.MULTILINE)
 
 
@@ -497,6 +498,26 @@ def test_a_tunnel_is_open_until_ctrl_c(server: Server) -> None:
     assert process.returncode == 0
     with pytest.raises(LlmwsError, match="nothing answers"):
         asyncio.run(place_call(url))
+
+
+@pytest.mark.parametrize(
+    ("options", "file"),
+    [
+        ([], "messages.schema.json"),
+        (["--format", "jsonschema"], "messages.schema.json"),
+        (["--format", "asyncapi"], "asyncapi.json"),
+    ],
+)
+def test_a_schema_is_printed_as_it_is_committed(
+    options: list[str], file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert llmws("schema", *options) == 0
+    assert capsys.readouterr().out == (FOLDER / file).read_text()
+
+
+def test_a_format_that_does_not_exist_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert llmws("schema", "--format", "xml") == 2
+    assert "jsonschema" in capsys.readouterr().err
 
 
 def test_options_go_on_to_pytest_and_its_exit_code_comes_back() -> None:
