@@ -1,10 +1,14 @@
 """The listener: uvicorn configured for phone calls, with every limit named."""
 
 import gc
+import logging
 import socket
 from typing import Any, Final
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from llmws_tutorial.server.guards import CallSocket, guarded, tidy
 
 MESSAGE_BYTES: Final = 2**20
 """The longest message: the transcript of an hour's call, with word times, fits."""
@@ -17,22 +21,28 @@ GARBAGE_THRESHOLD: Final = 50_000
 def configure(app: Any, *, drain_s: float = DRAIN_S, **options: Any) -> uvicorn.Config:
     """Configure uvicorn for an app that holds calls.
 
-    Compression is off: it costs more than it saves on frames this small.
+    Compression is off: it costs more than it saves on frames this small. What a hostile peer could
+    do to uvicorn itself is in `guards`.
 
     Args:
         app: an ASGI app.
         drain_s: how long open calls may go on at shutdown (seconds).
         options: further ones of `uvicorn.Config`.
     """
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app,
         **{
+            "http": guarded(AutoHTTPProtocol),
+            "ws": CallSocket,
             "ws_max_size": MESSAGE_BYTES,
             "ws_per_message_deflate": False,
             "timeout_graceful_shutdown": drain_s,
             **options,
         },
     )
+    for name in ("uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).addFilter(tidy)
+    return config
 
 
 def run(app: Any, listener: socket.socket) -> None:

@@ -23,6 +23,8 @@ from llmws_tutorial.server.turn import Piece, Reply, Responder, Turn
 log: Final = logging.getLogger("uvicorn.llm_websocket")  # shown wherever uvicorn's lines are
 ENDINGS: Final = (1000, 1001, 1005)
 """The close codes of a caller who hung up; after any other one the platform dials again."""
+IGNORED_LINES: Final = 100
+"""How many odd frames of a call are logged; the metrics count all of them."""
 STUBBORN_S: Final = 1.0
 """How long a cancelled turn may take to stop before the next one begins without it."""
 
@@ -56,6 +58,7 @@ class OpenCall:
         self._receive, self._send = asgi
         self._turn: asyncio.Task[str] | None = None
         self._hold: asyncio.Task[None] | None = None
+        self._ignored = 0
 
     async def run(self, *, again: bool) -> None:
         """Hold the call until one side ends it; nothing of it is left running after that."""
@@ -100,12 +103,14 @@ class OpenCall:
                     await self._put({"type": "websocket.close", "code": code, "reason": reason})
                 case _:
                     self._metrics.ignored.inc()
-                    self._log(effect.text)
+                    self._ignored += 1
+                    if self._ignored <= IGNORED_LINES:
+                        self._log(effect.text)
 
     async def _put(self, message: Message) -> None:
         try:
             await self._send(message)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # the second after a close of uvicorn's own
             self.was_lost = True
             self._log(f"lost, {error!r}")
             raise _LineLost from error

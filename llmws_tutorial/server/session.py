@@ -230,7 +230,7 @@ class Session:
                 self.facts = message.call
                 return self.stop_waiting()
             case UnknownRequest():
-                return [Log(f"ignored, unknown interaction_type {message.interaction_type!r}")]
+                return [Log(f"ignored, unknown interaction_type {message.interaction_type[:64]!r}")]
             case _:  # an update wants nothing, and its transcript is not even read
                 return []
 

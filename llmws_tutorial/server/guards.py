@@ -1,0 +1,199 @@
+"""What uvicorn leaves open to a hostile peer, closed by two small subclasses.
+
+Measured on uvicorn 0.54 with a raw socket: a request that never ends was awaited for ever, and its
+headers grew without bound under httptools; more than 128 headers at an upgrade were neither
+answered nor closed; fragments and pongs had no limit; a peer that reads nothing was never gone.
+`listener.configure` puts both classes in place.
+"""
+
+import asyncio
+import logging
+import re
+from typing import Any, Final
+
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Close, Frame
+
+HANDSHAKE_S: Final = 8.0
+"""How long a request may take to arrive, from the first byte to the last of its body."""
+HEAD_BYTES: Final = 2**16
+"""The longest head of a request, line and headers."""
+FRAGMENTS: Final = 512
+"""How many frames a message may come in."""
+UNREAD_S: Final = 10.0
+"""How long a peer may leave a full buffer unread; a live one reads within milliseconds."""
+
+SLICE_BYTES: Final = 2**15
+"""How much of one call is worked through before the others have their turn."""
+LINGER_S: Final = 1.0
+"""How long a peer that broke WebSocket's rules is listened to after the close frame."""
+
+
+def guarded(http: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
+    """Make an HTTP protocol of uvicorn punctual, the h11 or the httptools one."""
+    return type(f"Punctual{http.__name__}", (_Punctual, http), {})
+
+
+class _Punctual(asyncio.Protocol):
+    """An HTTP connection that ends when a request is late, or its head too long.
+
+    Between two requests uvicorn's own keep-alive limit holds; it ends with the first byte.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    cycle: Any  # the request that is being answered, or was last; None before the first
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._head_bytes = 0
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        is_upgraded = self.transport.get_protocol() is not self
+        has_head = is_upgraded or (self.cycle is not None and not self.cycle.response_complete)
+        self._head_bytes = 0 if has_head else self._head_bytes + len(data)
+        if self._head_bytes > HEAD_BYTES:
+            self.transport.abort()
+        elif is_upgraded or (has_head and not self.cycle.more_body):
+            self._deadline.cancel()
+        elif self._deadline.cancelled():
+            self._expect()
+
+    def _expect(self) -> None:
+        self._deadline = self.loop.call_later(HANDSHAKE_S, self.transport.abort)
+
+
+class CallSocket(WebSocketsSansIOProtocol):
+    """A WebSocket connection whose peer cannot make it grow, nor keep it by reading nothing."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._backlog = b""
+        self._late_pong = b""
+        self._unread: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what was left to do for the connection."""
+        self._backlog = b""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came in slices: thousands of small frames would hold up every other call."""
+        self._backlog += data
+        if len(self._backlog) == len(data):
+            self._take_slice()
+
+    def _take_slice(self) -> None:
+        data, self._backlog = self._backlog[:SLICE_BYTES], self._backlog[SLICE_BYTES:]
+        super().data_received(data)
+        if not self.handshake_initiated:  # the request was handed over whole, and not understood
+            self.transport.write(b"".join(self.conn.data_to_send()))  # 431, since websockets 16
+            self.transport.close()
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Take the next slice once the app has taken what the last one brought, or read again."""
+        if self.transport.is_closing():
+            return
+        if self._backlog:
+            self.transport.pause_reading()
+            if not self.read_paused:
+                self.loop.call_soon(self._take_slice)
+        elif self.writable.is_set() and not self.read_paused:
+            self.transport.resume_reading()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Count the fragments; even empty ones cost memory."""
+        if len(self.frames) < FRAGMENTS:
+            super().handle_cont(event)
+        elif not self.close_sent:
+            self.conn.fail(1009, f"expected at most {FRAGMENTS} fragments")
+            self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        """Close, and read on for a while: a reset by unread data would destroy the close frame."""
+        if self.close_sent:
+            return
+        closed = self.conn.close_sent or Close(1006, "")  # the latter before the app has accepted
+        code, reason = closed.code, closed.reason
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.loop.call_later(LINGER_S, self.transport.close)
+
+    def handle_ping(self) -> None:
+        """Owe the latest pong alone to a peer that does not read, and read no more from it."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self._late_pong = b"".join(self.conn.data_to_send()) or self._late_pong
+            self.transport.pause_reading()
+
+    def pause_writing(self) -> None:
+        """Give the peer some time to read what waits for it."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on, with the pong that is owed."""
+        super().resume_writing()
+        self._stop_timer()
+        if self._late_pong and not self.transport.is_closing():
+            self.transport.write(self._late_pong)
+            self._late_pong = b""
+        self._go_on()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send; uvicorn logs an error about a refusal, because it forgets that it was made."""
+        await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = True
+            self._go_on()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """Hand over a message; a flood of them leaves time to other calls."""
+        if not self.queue.empty():
+            await asyncio.sleep(0)
+        message = await super().receive()
+        if self._backlog:
+            self._go_on()
+        return message
+
+    def keepalive_timeout(self) -> None:
+        """Close, and do not wait for ever until the peer has read that."""
+        super().keepalive_timeout()
+        self._time_every_byte()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """Do not wait for ever until the peer has read the last words."""
+        super().on_task_complete(task)
+        self._time_every_byte()
+
+    def _time_every_byte(self) -> None:
+        if not self.disconnected:  # a buffer now counts as full when it is not empty
+            self.transport.set_write_buffer_limits(0)
+
+    def _stop_timer(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+
+
+def tidy(record: logging.LogRecord) -> bool:
+    """Make a record of uvicorn fit to be kept: one line, without the secret segment of a path."""
+    if "Invalid UTF-8" in record.msg:
+        record.exc_info = None
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            re.sub(r"(/llm-websocket/)[^?]*/", r"\1***/", arg) if isinstance(arg, str) else arg
+            for arg in record.args
+        )
+    return True

@@ -1,0 +1,419 @@
+"""The listener against hostile peers, on raw sockets, over both of uvicorn's HTTP parsers."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pytest
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from websockets.asyncio.client import connect
+
+from llmws_tutorial.server import DummyResponder, Piece, Settings, Turn, create_app, guards
+from llmws_tutorial.server.guards import FRAGMENTS, SLICE_BYTES, guarded
+from llmws_tutorial.server.listener import MESSAGE_BYTES, configure
+from llmws_tutorial.server.open_call import IGNORED_LINES
+
+PATIENCE_S: Final = 5.0
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+UPGRADE: Final = (
+    "GET /llm-websocket/{} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+
+
+@pytest.fixture(params=["h11 asyncio", "httptools uvloop"])
+def stack(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The options of uvicorn without the extra `fast`, and with it."""
+    if request.param == "h11 asyncio":
+        return {"http": guarded(H11Protocol), "loop": "asyncio"}
+    pytest.importorskip("httptools")
+    pytest.importorskip("uvloop")
+    return {"loop": "uvloop"}  # httptools is what uvicorn takes where it can be imported
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deadlines as a test can wait for them."""
+    for name in ("HANDSHAKE_S", "UNREAD_S", "LINGER_S"):
+        monkeypatch.setattr(guards, name, 0.3)
+
+
+class Listening:
+    """A server of the listener, in a thread.
+
+    Attributes:
+        port: where it listens.
+        connections: those of uvicorn.
+    """
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        options = {"log_config": None, "interface": "asgi3", "lifespan": "off", **options}
+        self._server = uvicorn.Server(configure(app, drain_s=1, **options))
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.connections: set[Any] = self._server.server_state.connections
+        self._peers = contextlib.ExitStack()
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._peers.close()
+        self._server.should_exit = True
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+    def dial(self, text: str = "", receives: int | None = None) -> "Peer":
+        peer = self._peers.enter_context(socket.socket())
+        if receives:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
+        peer.settimeout(PATIENCE_S)
+        peer.connect(("127.0.0.1", self.port))
+        peer.sendall(text.encode())
+        return Peer(peer)
+
+    def call(self, call_id: str = "c1", receives: int | None = None) -> "Peer":
+        peer = self.dial(UPGRADE.format(call_id) + "\r\n", receives)
+        while not peer.got.endswith(b"\r\n\r\n"):
+            peer.got += peer.socket.recv(1)
+        assert b" 101 " in peer.got
+        return peer
+
+
+class Peer:
+    """A raw socket that speaks just enough WebSocket."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+        self.got = b""
+
+    def send(self, opcode: int, data: bytes = b"", *, is_last: bool = True) -> None:
+        self.socket.sendall(frame(opcode, data, is_last=is_last))
+
+    def push(self, data: bytes, most: int) -> int:
+        """Send again and again for as long as the other side takes it; the result says how much."""
+        pushed = 0
+        self.socket.settimeout(0.5)
+        with contextlib.suppress(OSError):
+            while pushed < most:
+                pushed += self.socket.send(data[pushed % len(data) :])
+        self.socket.settimeout(PATIENCE_S)
+        return pushed
+
+    def read(self) -> tuple[int, bytes]:
+        opcode, size = self._exactly(2)
+        if size == 126:
+            [size] = struct.unpack("!H", self._exactly(2))
+        return opcode & 15, self._exactly(size)
+
+    def close_code(self) -> int:
+        while True:
+            opcode, data = self.read()
+            if opcode == CLOSE:
+                return int.from_bytes(data[:2], "big")
+
+    def rest(self) -> bytes:
+        """What comes until the other side closes."""
+        got = b""
+        with contextlib.suppress(ConnectionResetError):
+            while data := self.socket.recv(2**16):
+                got += data
+        return got
+
+    def _exactly(self, size: int) -> bytes:
+        got = b""
+        while len(got) < size:
+            data = self.socket.recv(size - len(got))
+            assert data, "the connection is closed"
+            got += data
+        return got
+
+
+def frame(opcode: int, data: bytes = b"", *, is_last: bool = True) -> bytes:
+    size, long = len(data), b""
+    if size > 125:
+        size, long = (126, struct.pack("!H", size)) if size < 2**16 else (127, size.to_bytes(8))
+    return bytes([is_last << 7 | opcode, 128 | size]) + long + bytes(4) + data
+
+
+@contextlib.contextmanager
+def listening(app: Any = None, **options: Any) -> Iterator[Listening]:
+    server = Listening(app or create_app(DummyResponder(), settings=Settings()), **options)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def asked(response_id: int) -> bytes:
+    request = {"interaction_type": "response_required", "response_id": response_id}
+    return json.dumps(request).encode()
+
+
+async def accepting(scope: Any, receive: Any, send: Any) -> None:
+    """Take everything, and say nothing."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def reading(scope: Any, receive: Any, send: Any) -> None:
+    """Answer an HTTP request once it is whole, after longer than a request may take."""
+    while (await receive()).get("more_body"):
+        pass
+    await asyncio.sleep(0.5)
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body"})
+
+
+ROOT: Final = "GET / HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    "begun",
+    ["", ROOT, UPGRADE.format("c1"), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"],
+)
+def test_a_request_that_never_ends_is_cut_off(stack: Any, hurried: None, begun: str) -> None:
+    with listening(reading, **stack) as server:
+        assert server.dial(begun).rest() == b""
+        until(lambda: not server.connections)
+
+
+def test_a_second_request_that_never_ends_is_cut_off_too(stack: Any, hurried: None) -> None:
+    with listening(**stack) as server:
+        peer = server.dial(f"{ROOT}\r\n")
+        until(lambda: b"Hello World!" in peer.socket.recv(4096, socket.MSG_PEEK))
+        peer.socket.sendall(ROOT.encode())
+        assert peer.rest().count(b"Hello World!") == 1
+
+
+def test_an_answer_may_take_longer_than_a_request(stack: Any, hurried: None) -> None:
+    with listening(reading, **stack) as server:
+        peer = server.dial(f"{ROOT}Connection: close\r\n\r\n")
+        assert peer.rest().startswith(b"HTTP/1.1 204 ")
+
+
+@pytest.mark.parametrize("piece", ["x: " + "y" * 100 + "\r\n", "y" * 1000])
+def test_a_head_without_end_is_cut_off(stack: Any, piece: str) -> None:
+    with listening(**stack) as server:
+        peer = server.dial(ROOT)
+        assert peer.push(piece.encode() * 10, most=2**26) < 2**26
+        until(lambda: not server.connections)
+
+
+def test_too_many_headers_at_an_upgrade_are_answered(stack: Any) -> None:
+    headers = "".join(f"x-{number}: y\r\n" for number in range(400))
+    with listening(**stack) as server:
+        peer = server.dial(f"{UPGRADE.format('c1')}{headers}\r\n")
+        assert peer.rest().startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize(("fragments", "code"), [(FRAGMENTS, 1002), (FRAGMENTS + 1, 1009)])
+def test_the_fragments_of_a_message_are_counted(stack: Any, fragments: int, code: int) -> None:
+    with listening(**stack) as server:
+        peer = server.call()
+        more = frame(0, is_last=False) * (fragments - 2)  # empty ones: they count all the same
+        peer.socket.sendall(frame(TEXT, b"{", is_last=False) + more + frame(0, b"!"))
+        assert peer.close_code() == code
+
+
+def test_the_reason_of_a_close_survives_what_was_still_on_its_way(stack: Any) -> None:
+    with listening(**stack) as server:
+        peer = server.call()
+        half = b" " * (MESSAGE_BYTES // 2 + 1)
+        peer.socket.sendall(frame(TEXT, half, is_last=False) + frame(0, half) + frame(TEXT, half))
+        assert peer.close_code() == 1009
+        assert peer.rest() == b""
+
+
+def test_a_bad_frame_before_the_call_is_accepted_ends_it(
+    stack: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.3)
+        await accepting(scope, receive, send)
+
+    with listening(slow, **stack) as server:
+        peer = server.dial(UPGRADE.format("c1") + "\r\n")
+        until(lambda: any(hasattr(connection, "queue") for connection in server.connections))
+        peer.socket.sendall(b"\xff\xff")
+        peer.rest()
+        until(lambda: not server.connections)
+    assert "Traceback" not in caplog.text
+
+
+def test_pongs_to_a_peer_that_reads_nothing_do_not_pile_up(stack: Any) -> None:
+    with listening(accepting, **stack) as server:
+        peer = server.call(receives=4096)
+        flood = frame(PING, b"p" * 125) * 500
+        pushed = peer.push(flood, most=2**26)
+        assert pushed < 2**26, "it was not throttled"
+        [connection] = server.connections
+        assert connection.transport.get_write_buffer_size() < 2**19
+        rest = flood[pushed % len(flood) :] + frame(PING, b"last")
+        sender = threading.Thread(target=peer.socket.sendall, args=[rest])
+        sender.start()  # it may have to wait until some pongs were read
+        while peer.read() != (PONG, b"last"):
+            pass
+        sender.join(PATIENCE_S)
+
+
+def test_a_call_that_was_throttled_goes_on_where_it_was(stack: Any) -> None:
+    with listening(**stack) as server:
+        peer = server.call(receives=4096)
+        count, ping = 50_000, b'{"interaction_type":"ping_pong","timestamp":%d}'
+        frames = b"".join(frame(TEXT, ping % number) for number in range(count))
+        sender = threading.Thread(target=peer.socket.sendall, args=[frames])
+        sender.start()
+        texts = [json.loads(peer.read()[1]) for _ in range(count + 2)]
+        sender.join(PATIENCE_S)
+    echoed = [text["timestamp"] for text in texts if text["response_type"] == "ping_pong"]
+    assert echoed == list(range(count))
+
+
+def test_a_peer_that_reads_nothing_is_gone_after_a_while(stack: Any, hurried: None) -> None:
+    with listening(**stack) as server:
+        peer = server.call(receives=4096)
+        peer.push(frame(TEXT, b'{"interaction_type":"ping_pong","timestamp":1}') * 2000, most=2**26)
+        until(lambda: not server.connections)
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_last_words_that_nobody_reads_keep_no_connection(
+    stack: Any, hurried: None, is_over: bool
+) -> None:
+    """The buffer holds some bytes, and is not full: uvicorn alone would wait for ever."""
+
+    async def talkative(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        [connection] = server.connections
+        while connection.transport.get_write_buffer_size() == 0:
+            await send({"type": "websocket.send", "text": "la " * 1000})
+            await asyncio.sleep(0)
+        if not is_over:
+            await asyncio.sleep(PATIENCE_S)
+
+    options = {"ws_ping_interval": 0.2, "ws_ping_timeout": 0.2, **stack}
+    with listening(talkative, **options) as server:
+        peer = server.call(receives=4096)
+        until(lambda: not server.connections)
+        peer.socket.close()
+
+
+def test_a_flood_of_messages_is_taken_in_slices(stack: Any) -> None:
+    waiting: list[int] = []
+    ticks: list[int] = []
+
+    async def tick() -> None:
+        while True:
+            ticks.append(1)
+            await asyncio.sleep(0)
+
+    async def counting(scope: Any, receive: Any, send: Any) -> None:
+        ticking = asyncio.create_task(tick())
+        await receive()
+        await send({"type": "websocket.accept"})
+        [connection] = server.connections
+        while (await receive())["type"] != "websocket.disconnect":
+            waiting.append(connection.queue.qsize())
+        ticking.cancel()
+
+    with listening(counting, **stack) as server:
+        peer = server.call()
+        peer.socket.sendall(frame(TEXT, b"{}") * 40_000 + frame(CLOSE))
+        assert peer.close_code() == 0  # without a code, as it was sent
+        until(lambda: not server.connections)
+    assert len(waiting) == 40_000
+    assert max(waiting) <= SLICE_BYTES // 8 + 1
+    assert len(ticks) > 30_000, "another call would have waited"
+
+
+def test_a_call_that_is_closed_in_mid_answer_is_one_line_in_the_log(
+    stack: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def endless(turn: Turn) -> Any:
+        while turn.kind != "begin":
+            yield "la "
+            await asyncio.sleep(0.01)
+
+    app = create_app(endless, settings=Settings())
+    with caplog.at_level(logging.INFO), listening(app, **stack) as server:
+        peer = server.call()
+        peer.send(TEXT, asked(1))
+        while b"la " not in peer.read()[1]:
+            pass
+        peer.send(TEXT, b"\xff")
+        assert peer.close_code() == 1007
+        peer.rest()
+    assert "Traceback" not in caplog.text
+    assert not [record for record in caplog.records if record.exc_info]
+    assert caplog.text.count("Invalid UTF-8") == 1
+
+
+def test_odd_frames_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), listening() as server:
+        peer = server.call()
+        peer.send(TEXT, b'{"interaction_type":"%s"}' % (b"z" * 10_000))
+        for _ in range(3 * IGNORED_LINES):
+            peer.send(TEXT, b"{}")
+        peer.send(TEXT, asked(1))
+        while b"can you say that again" not in peer.read()[1]:
+            pass
+    odd = [line for line in caplog.messages if "ignored" in line]
+    assert (len(odd), max(map(len, odd)) < 200) == (IGNORED_LINES, True)
+
+
+def test_a_refusal_is_no_error_and_hides_the_secret(caplog: pytest.LogCaptureFixture) -> None:
+    app = create_app(DummyResponder(), settings=Settings(secret="s3cret"))
+    with caplog.at_level(logging.INFO), listening(app) as server:
+        server.call("s3cret/c1")
+        assert server.dial(UPGRADE.format("guess/c1") + "\r\n").rest().startswith(b"HTTP/1.1 403 ")
+    assert 'WebSocket /llm-websocket/***/c1" [accepted]' in caplog.text
+    assert not {"s3cret", "guess"} & set(caplog.text.replace("/", " ").split())
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_many_calls_at_once_never_see_each_other(stack: Any) -> None:
+    async def echo(turn: Turn) -> Any:
+        for piece in (turn.call_id, f" {turn.response_id}"):
+            await asyncio.sleep(0)
+            said: Piece = piece
+            yield said
+
+    async def one(call_id: str) -> list[str]:
+        answers = []
+        async with connect(f"{url}{call_id}", proxy=None) as ws:
+            for response_id in (1, 2, 3):
+                await ws.send(asked(response_id).decode())
+                text, is_complete = "", False
+                while not is_complete:
+                    message = json.loads(await asyncio.wait_for(ws.recv(), PATIENCE_S))
+                    if message.get("response_id") == response_id:
+                        text += message["content"]
+                        is_complete = message["content_complete"]
+                answers.append(text)
+        return answers
+
+    async def all_at_once() -> list[list[str]]:
+        return await asyncio.gather(*(one(f"call-{number}") for number in range(50)))
+
+    with listening(create_app(echo, settings=Settings()), **stack) as server:
+        url = f"ws://127.0.0.1:{server.port}/llm-websocket/"
+        answers = asyncio.run(all_at_once())
+    assert answers == [[f"call-{number} {turn}" for turn in (1, 2, 3)] for number in range(50)]
