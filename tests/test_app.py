@@ -308,7 +308,7 @@ def test_an_odd_message_keeps_the_call_and_is_one_line_in_the_log() -> None:
         ws.send('{"interaction_type":"new\\nINFO: forged"}')
         assert server.log.wait_for(r"ignored, unknown interaction_type 'new\nINFO: forged'")
         assert "INFO: forged" not in list(server.log)
-        assert counted(server, "llmws_ignored_frames_total") == 1
+        assert counted(server, 'llmws_drops_total{event="ignored"}') == 1
 
 
 def test_a_call_that_was_lost_comes_back_without_a_greeting() -> None:
@@ -445,10 +445,11 @@ def test_a_line_that_dies_is_logged_once(dies_at: str, caplog: pytest.LogCapture
         if dies_at in message.get("text", ""):
             raise OSError("gone")
 
-    scope = {"type": "websocket", "path": "/llm-websocket/c1", "headers": []}
+    headers = [(b"host", b"localhost:3000")]
+    scope = {"type": "websocket", "path": "/llm-websocket/c1", "headers": headers}
     with caplog.at_level(logging.INFO):
         asyncio.run(app(scope, receive, send))
-    assert caplog.text.count("call 'c1': lost, OSError('gone')") == 1
+    assert caplog.text.count("call 'c1': over, lost after 0.0 s") == 1
     assert "failed" not in caplog.text
 
 

@@ -19,12 +19,12 @@ from websockets.asyncio.client import connect
 from llmws_tutorial.server import DummyResponder, Piece, Settings, Turn, create_app, guards
 from llmws_tutorial.server.guards import FRAGMENTS, SLICE_BYTES, guarded
 from llmws_tutorial.server.listener import MESSAGE_BYTES, configure
-from llmws_tutorial.server.open_call import IGNORED_LINES
+from llmws_tutorial.server.open_call import ODD_LINES
 
 PATIENCE_S: Final = 5.0
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 UPGRADE: Final = (
-    "GET /llm-websocket/{} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "GET /llm-websocket/{} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
 )
 
@@ -181,12 +181,12 @@ async def reading(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body"})
 
 
-ROOT: Final = "GET / HTTP/1.1\r\nHost: x\r\n"
+ROOT: Final = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
 @pytest.mark.parametrize(
     "begun",
-    ["", ROOT, UPGRADE.format("c1"), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"],
+    ["", ROOT, UPGRADE.format("c1"), "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n"],
 )
 def test_a_request_that_never_ends_is_cut_off(stack: Any, hurried: None, begun: str) -> None:
     with listening(reading, **stack) as server:
@@ -370,13 +370,13 @@ def test_odd_frames_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> Non
     with caplog.at_level(logging.INFO), listening() as server:
         peer = server.call()
         peer.send(TEXT, b'{"interaction_type":"%s"}' % (b"z" * 10_000))
-        for _ in range(3 * IGNORED_LINES):
+        for _ in range(3 * ODD_LINES):
             peer.send(TEXT, b"{}")
         peer.send(TEXT, asked(1))
         while b"can you say that again" not in peer.read()[1]:
             pass
     odd = [line for line in caplog.messages if "ignored" in line]
-    assert (len(odd), max(map(len, odd)) < 200) == (IGNORED_LINES, True)
+    assert (len(odd), max(map(len, odd)) < 200) == (ODD_LINES, True)
 
 
 def test_a_refusal_is_no_error_and_hides_the_secret(caplog: pytest.LogCaptureFixture) -> None:

@@ -66,7 +66,7 @@ def started(effects: list[Effect]) -> Turn:
 def logged(effects: list[Effect]) -> str:
     [line] = effects
     assert isinstance(line, Log)
-    return line.text
+    return f"{line.event}, {line.text}"
 
 
 def test_the_table_in_the_docstring_is_the_table_that_runs() -> None:
@@ -241,7 +241,7 @@ def test_an_action_rides_on_every_frame_after_it(action: Piece, fields: dict[str
 def test_of_two_actions_the_one_that_the_platform_would_run_is_kept(actions: Any) -> None:
     session = answering()
     session.say(1, actions[0])
-    assert "dropped, Press(digits='1')" in logged(session.say(1, actions[1]))
+    assert "dropped, Press beside HangUp" in logged(session.say(1, actions[1]))
     [frame] = sent(session.finish(1, "Bye."))
     assert frame["end_call"]
     assert "digit_to_press" not in frame

@@ -32,7 +32,7 @@ from llmws_tutorial.messages.transcript import (
     unpack_entries,
     unpack_utterances,
 )
-from llmws_tutorial.messages.wire import read_request, read_response, write
+from llmws_tutorial.messages.wire import read_object, read_request, read_response, write
 
 __all__ = [
     "BEGIN_RESPONSE_ID",
@@ -59,6 +59,7 @@ __all__ = [
     "Utterance",
     "Word",
     "pack",
+    "read_object",
     "read_request",
     "read_response",
     "unpack_entries",

@@ -4,6 +4,7 @@ Reading is strict about types (``true`` is no number, ``"true"`` is no boolean, 
 tolerant about the rest: unknown fields and roles pass, because the platform adds both.
 """
 
+import json
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,7 @@ _server_messages: Final = msgspec.json.Decoder(ServerMessage)
 _responses: Final = msgspec.json.Decoder(Response)
 _response_kinds: Final = msgspec.json.Decoder(_ResponseKind)
 _anything: Final = msgspec.json.Decoder()
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeEncodeError, RecursionError)
 _encoder: Final = msgspec.json.Encoder()
 _written: Final = {
     kind: msgspec.json.Decoder(kind) for kind in (*Request.__args__, *ServerMessage.__args__)
@@ -39,13 +41,30 @@ def read_request(frame: str) -> Request | UnknownRequest:
     """
     try:
         return _requests.decode(frame)  # type: ignore[no-any-return]
-    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         problem = error
-    fields = _object(frame)
+    if (mended := _mend(frame)) != frame:
+        return read_request(mended)
+    fields = read_object(frame)
     kind = fields.get("interaction_type", "")
     if isinstance(kind, str) and kind not in _KNOWN_REQUESTS:
         return UnknownRequest(interaction_type=kind, fields=fields)
     raise PlatformProtocolError(f"mistyped frame: {_lower_first(str(problem))}")
+
+
+def read_object(frame: str) -> dict[str, Any]:
+    """Read a frame as plain data, with the fields that this kit does not know.
+
+    Raises:
+        ForeignFrame: when it is no JSON object, so that no platform can have sent it.
+    """
+    try:
+        found = _anything.decode(_mend(frame))
+    except _UNREADABLE as error:
+        raise ForeignFrame(f"not JSON: {_lower_first(str(error))}") from None
+    if not isinstance(found, dict):
+        raise ForeignFrame(f"expected a JSON object, got {type(found).__name__}")
+    return found
 
 
 def read_response(frame: str) -> ServerMessage:
@@ -77,14 +96,19 @@ def write(message: Request | ServerMessage) -> str:
     return frame.decode()
 
 
-def _object(frame: str) -> dict[str, Any]:
+def _mend(frame: str) -> str:
+    """The same JSON with half characters replaced.
+
+    An escaped lone surrogate is JSON by its grammar, so it does not prove that the peer is foreign.
+    """
+    if "\\u" not in frame:
+        return frame
     try:
-        found = _anything.decode(frame)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise ForeignFrame(f"not JSON: {_lower_first(str(error))}") from None
-    if not isinstance(found, dict):
-        raise ForeignFrame(f"expected a JSON object, got {type(found).__name__}")
-    return found
+        text = json.dumps(json.loads(frame), ensure_ascii=False, allow_nan=False)
+    except (ValueError, RecursionError):  # no JSON, as will be found
+        return frame
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return frame if whole == text else whole
 
 
 def _decoded(decoder: "msgspec.json.Decoder[Any]", frame: str) -> Any:
@@ -92,9 +116,9 @@ def _decoded(decoder: "msgspec.json.Decoder[Any]", frame: str) -> Any:
         return decoder.decode(frame)
     except msgspec.ValidationError as error:
         raise ServerProtocolError(f"mistyped frame: {_lower_first(str(error))}") from None
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise ServerProtocolError(f"not JSON: {_lower_first(str(error))}") from None
 
 
 def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    return text if text.startswith("JSON") else text[:1].lower() + text[1:]

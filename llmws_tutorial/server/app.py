@@ -24,8 +24,16 @@ log: Final = logging.getLogger("uvicorn.llm_websocket")  # shown wherever uvicor
 RECONNECT_S: Final = 60.0
 """How long the platform may take to dial a call again whose socket it lost."""
 
-
+REFUSALS: Final = {
+    403: "a socket from a browser, with a wrong path, or with an odd call id",
+    421: "a socket whose Host is no name of this server; LLMWS_HOSTS lists them",
+    503: "a socket beyond the most calls at once; LLMWS_MAX_CALLS says how many",
+}
+"""Why a socket is refused, by HTTP status."""
+LOCAL_HOSTS: Final = {"127.0.0.1", "localhost", "[::1]", "testserver"}
+"""The names of a server that only its own machine reaches; the last is Starlette's TestClient."""
 _CALL_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_PORT: Final = re.compile(r":\d*$")
 
 
 def create_app(
@@ -37,6 +45,8 @@ def create_app(
     settings: Settings | None = None,
 ) -> FastAPI:
     """Make the app that a voice platform dials; mount it, or add routes of your own.
+
+    Its ``state.calls`` holds the calls of this moment by call id: an `OpenCall` can `send`.
 
     Args:
         responder: what makes the agent's words.
@@ -55,6 +65,7 @@ def create_app(
     endpoint = CallEndpoint(responder, new_session, settings=settings)
     app = FastAPI(title="LLM WebSocket server", openapi_url=None)
     app.router.routes.append(WebSocketRoute("/llm-websocket/{path:path}", endpoint))
+    app.state.calls = endpoint.calls
 
     @app.get("/", response_class=PlainTextResponse)
     async def hello() -> str:
@@ -87,6 +98,7 @@ class CallEndpoint:
         self._responder = responder
         self._new_session = new_session
         self._settings = settings
+        self._hosts = LOCAL_HOSTS | set(re.split(r"[\s,]+", settings.hosts.lower())) - {""}
         self._lost: dict[str, float] = {}  # oldest first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,15 +134,23 @@ class CallEndpoint:
         """The HTTP status to refuse a socket with; None lets it in."""
         if "origin" in headers:
             return 403  # a browser sends it always, the platform never
+        if not self._is_called_by(headers.get("host", "")):
+            return 421
         if not hmac.compare_digest(secret.encode(), self._settings.secret.encode()):
             return 403
         if not _CALL_ID.fullmatch(call_id):
             return 403
         return 503 if len(self.calls) >= self._settings.max_calls else None
 
+    def _is_called_by(self, host: str) -> bool:
+        """Whether this is a name of this server; with a secret and no list, any name is."""
+        is_any_fine = bool(self._settings.secret) and not self._settings.hosts
+        return is_any_fine or _PORT.sub("", host.lower()) in self._hosts
+
     async def _refuse(self, scope: Scope, send: Send, status: int) -> None:
         self.metrics.refused.labels(str(status)).inc()
-        log.warning("refused with %d: a socket", status)  # its path may hold a secret
+        # without the path, which may hold a secret
+        log.warning("refused with %d: %s", status, REFUSALS[status], extra={"event": "refused"})
         if "websocket.http.response" in scope.get("extensions", {}):
             await send({"type": "websocket.http.response.start", "status": status, "headers": []})
             await send({"type": "websocket.http.response.body", "body": b""})
@@ -143,6 +163,6 @@ class CallEndpoint:
         while self._lost and next(iter(self._lost.values())) < oldest:
             del self._lost[next(iter(self._lost))]
         if call_id in self.calls:  # lost, and nobody has noticed here
-            self.calls[call_id].stop()
+            self.calls[call_id].replace()
             return True
         return self._lost.pop(call_id, None) is not None

@@ -7,12 +7,14 @@ answered nor closed; fragments and pongs had no limit; a peer that reads nothing
 """
 
 import asyncio
+import contextlib
 import logging
 import re
 from typing import Any, Final
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 from websockets.frames import Close, Frame
 
 HANDSHAKE_S: Final = 8.0
@@ -28,6 +30,8 @@ SLICE_BYTES: Final = 2**15
 """How much of one call is worked through before the others have their turn."""
 LINGER_S: Final = 1.0
 """How long a peer that broke WebSocket's rules is listened to after the close frame."""
+DRAIN_SHARE: Final = 0.8
+"""How much of a graceful shutdown an app may use to come to its end."""
 
 
 def guarded(http: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
@@ -78,6 +82,7 @@ class CallSocket(WebSocketsSansIOProtocol):
         self._backlog = b""
         self._late_pong = b""
         self._unread: asyncio.TimerHandle | None = None
+        self._linger_s = LINGER_S
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was left to do for the connection."""
@@ -128,7 +133,16 @@ class CallSocket(WebSocketsSansIOProtocol):
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        self.close_timer = self.loop.call_later(LINGER_S, self.transport.close)
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Close the connection in a while; what still arrives until then is forgotten."""
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(self._linger_s, self.transport.close)
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
 
     def handle_ping(self) -> None:
         """Owe the latest pong alone to a peer that does not read, and read no more from it."""
@@ -157,6 +171,8 @@ class CallSocket(WebSocketsSansIOProtocol):
         await super().send(message)
         if self.close_sent:
             self.handshake_complete = True
+            if self._linger_s < LINGER_S:  # there is no time to wait long for the peer's close
+                self._read_on()
             self._go_on()
 
     async def receive(self) -> ASGIReceiveEvent:
@@ -176,7 +192,30 @@ class CallSocket(WebSocketsSansIOProtocol):
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """Do not wait for ever until the peer has read the last words."""
         super().on_task_complete(task)
+        if self.close_timer is not None:  # the app has ended because of `shutdown`
+            self._say_goodbye()
         self._time_every_byte()
+
+    def shutdown(self) -> None:
+        """Announce the end to the app, which may still finish what it is saying."""
+        if self.close_sent or not self.handshake_complete:
+            super().shutdown()
+            return
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1012, "reason": "stopping"})
+        drain_s = self.config.timeout_graceful_shutdown or 0
+        self._linger_s = min(LINGER_S, (1 - DRAIN_SHARE) * drain_s / 2)
+        self.close_timer = self.loop.call_later(DRAIN_SHARE * drain_s, self._say_goodbye)
+
+    def _say_goodbye(self) -> None:
+        """Close the way a server that is stopped does: 1012."""
+        if self.close_sent or self.disconnected:
+            return
+        self.close_sent = True
+        with contextlib.suppress(InvalidState):  # the peer is closing already
+            self.conn.send_close(1012)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self._read_on()
 
     def _time_every_byte(self) -> None:
         if not self.disconnected:  # a buffer now counts as full when it is not empty

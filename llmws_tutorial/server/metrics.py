@@ -23,7 +23,7 @@ class Metrics:
         refused: sockets that were refused, by HTTP status.
         open_calls: calls at this moment.
         turns: turns by kind and by how they ended: done, cancelled or failed.
-        ignored: frames that were ignored or closed on.
+        odd: what did not take effect: frames ignored, actions dropped, foreign frames closed on.
         first_piece: from the request to the first piece of the answer (seconds).
         media_type: the content type of `text`.
     """
@@ -38,7 +38,9 @@ class Metrics:
         )
         self.open_calls = Gauge("llmws_open_calls", "Calls now", registry=self._registry)
         self.turns = Counter("llmws_turns", "Turns", ["kind", "ended"], registry=self._registry)
-        self.ignored = Counter("llmws_ignored_frames", "Frames ignored", registry=self._registry)
+        self.odd = Counter(
+            "llmws_drops", "Frames and actions without effect", ["event"], registry=self._registry
+        )
         self.first_piece = Histogram(
             "llmws_first_piece_seconds",
             "From the request to the first piece of the answer",

@@ -1,29 +1,43 @@
 """One open socket around a `Session`: it does what the session says.
 
 The way of a frame: a text is received and handed to the session, which answers with effects: send,
-start a turn, close, log. A turn runs in a task of its own, so that heartbeats are answered
-meanwhile; a newer turn, or the end of the call, cancels it.
+start a turn, cancel it, close, log. A turn runs in a task of its own, so that heartbeats are
+answered meanwhile; a newer turn, or the end of the call, cancels it.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from asyncio import FIRST_COMPLETED
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Final
 
 from starlette.types import Message, Receive
 from starlette.types import Send as AsgiSend
 
+from llmws_tutorial.server.log import cause, one_line, redact
 from llmws_tutorial.server.metrics import Metrics
-from llmws_tutorial.server.session import Close, Effect, Send, Session, Start, State
+from llmws_tutorial.server.session import (
+    EXPIRED,
+    REPLACED,
+    Cancel,
+    Close,
+    Effect,
+    Send,
+    Session,
+    Start,
+    State,
+)
 from llmws_tutorial.server.settings import Settings
-from llmws_tutorial.server.turn import Piece, Reply, Responder, Turn
+from llmws_tutorial.server.turn import Note, Piece, Reply, Responder, Turn
 
 log: Final = logging.getLogger("uvicorn.llm_websocket")  # shown wherever uvicorn's lines are
-ENDINGS: Final = (1000, 1001, 1005)
+HANG_UPS: Final = (1000, 1001, 1005)
 """The close codes of a caller who hung up; after any other one the platform dials again."""
-IGNORED_LINES: Final = 100
+SERVER_STOPS: Final = 1012
+"""The code of a disconnect that our own listener announces, and that lets last words through."""
+ODD_LINES: Final = 100
 """How many odd frames of a call are logged; the metrics count all of them."""
 STUBBORN_S: Final = 1.0
 """How long a cancelled turn may take to stop before the next one begins without it."""
@@ -57,74 +71,124 @@ class OpenCall:
         self._metrics = metrics
         self._receive, self._send = asgi
         self._turn: asyncio.Task[str] | None = None
-        self._hold: asyncio.Task[None] | None = None
-        self._ignored = 0
+        self._timers: list[asyncio.TimerHandle] = []
+        self._late: set[asyncio.Task[None]] = set()
+        self._odd = 0
 
     async def run(self, *, again: bool) -> None:
         """Hold the call until one side ends it; nothing of it is left running after that."""
+        began = perf_counter()
         try:
+            self._after(self._settings.call_s, lambda: self.session.stop(EXPIRED))
             await self._do(self.session.open(again=again))
             if self.session.state is State.WAITING:
-                self._hold = asyncio.create_task(self._stop_waiting())
-            while self.session.state is not State.OVER:
-                message = await self._receive()
-                if message["type"] == "websocket.disconnect":
-                    self.was_lost = self.was_lost or not _is_hang_up(message)
-                    break
-                await self._take(message)
+                self._after(self._settings.facts_s, self.session.stop_waiting)
+            while self.session.state is not State.OVER and await self._take(await self._receive()):
+                pass
         except _LineLost:
             pass
         finally:
             self.stop()
+            how = "lost" if self.was_lost else "ended"
+            self._log("over", f"{how} after {perf_counter() - began:.1f} s")
+
+    async def send(self, note: Note) -> None:
+        """Send a message that belongs to no turn, for example an `AgentInterrupt`."""
+        with contextlib.suppress(_LineLost):
+            await self._do(self.session.note(note))
+
+    def replace(self) -> None:
+        """End the call on this socket, because the platform has dialled it again."""
+        self.stop()
+        self._soon([REPLACED])
 
     def stop(self) -> None:
         """End the call on this side, and cancel what is still being said."""
         self.session.end()
-        for task in (self._turn, self._hold):
-            if task is not None:
-                task.cancel()
+        self._cancel_turn()
+        for timer in self._timers:
+            timer.cancel()
+        for task in self._late:
+            task.cancel()
 
-    async def _take(self, message: Message) -> None:
+    async def _take(self, message: Message) -> bool:
+        """Take what the server hands over; the result says whether the call goes on."""
+        if message["type"] == "websocket.disconnect":
+            if message.get("code") == SERVER_STOPS:
+                await self._leave()
+            self.was_lost = self.was_lost or not _is_hang_up(message)
+            return False
         text = message.get("text")
         if self._settings.logs_transcripts:
-            self._log(f"received {text!r}")
+            self._log("received", redact(repr(text)))
         await self._do(self.session.receive(text))
+        return True
 
-    async def _do(self, effects: list[Effect]) -> None:
+    async def _leave(self) -> None:
+        """Let the agent finish an answer; what the platform sends meanwhile is still taken."""
+        await self._do(self.session.stop())
+        while self.session.state is State.LEAVING and self._turn is not None:
+            receiving = asyncio.ensure_future(self._receive())
+            await asyncio.wait({self._turn, receiving}, return_when=FIRST_COMPLETED)
+            if not receiving.done():
+                receiving.cancel()
+            elif receiving.result()["type"] == "websocket.disconnect":
+                return
+            else:
+                await self._take(receiving.result())
+
+    async def _do(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send(frame):
                     if self._settings.logs_transcripts:
-                        self._log(f"sent {frame!r}")
+                        self._log("sent", redact(repr(frame)))
                     await self._put({"type": "websocket.send", "text": frame})
                 case Start(turn):
                     await self._start(turn)
+                case Cancel():
+                    self._cancel_turn()
                 case Close(code, reason):
                     await self._put({"type": "websocket.close", "code": code, "reason": reason})
                 case _:
-                    self._metrics.ignored.inc()
-                    self._ignored += 1
-                    if self._ignored <= IGNORED_LINES:
-                        self._log(effect.text)
+                    self._metrics.odd.labels(effect.event).inc()
+                    self._odd += 1
+                    if self._odd <= ODD_LINES:
+                        self._log(effect.event, one_line(effect.text))
 
     async def _put(self, message: Message) -> None:
         try:
             await self._send(message)
         except (OSError, RuntimeError) as error:  # the second after a close of uvicorn's own
             self.was_lost = True
-            self._log(f"lost, {error!r}")
             raise _LineLost from error
 
+    def _after(self, delay_s: float, decide: Callable[[], list[Effect]]) -> None:
+        """Let time pass, and do what the session then says."""
+        loop = asyncio.get_running_loop()
+        self._timers.append(loop.call_later(delay_s, lambda: self._soon(decide())))
+
+    def _soon(self, effects: Sequence[Effect]) -> None:
+        async def do() -> None:
+            with contextlib.suppress(_LineLost):
+                await self._do(effects)
+
+        task = asyncio.create_task(do())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
     async def _start(self, turn: Turn) -> None:
-        older, self._turn = self._turn, None
-        if older is not None:
-            older.cancel()
+        self._cancel_turn()
         reply = self._ask(turn)
         if isinstance(reply, str):
             self._count(turn, await self._run(turn, reply, older=None))
             return
-        self._turn = asyncio.create_task(self._run(turn, reply, older))
+        self._turn = asyncio.create_task(self._run(turn, reply, self._turn))
         self._turn.add_done_callback(lambda task: self._finished(turn, reply, task))
+
+    def _cancel_turn(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
 
     def _ask(self, turn: Turn) -> Reply:
         try:
@@ -142,7 +206,7 @@ class OpenCall:
         except _LineLost:
             return "cancelled"
         except Exception as error:
-            self._log(f"turn {turn.response_id} failed, {error!r}")
+            self._log("failed", f"turn {turn.response_id}: {self._tell(error)}")
             with contextlib.suppress(_LineLost):
                 await self._do(self.session.fail(turn.response_id))
             return "failed"
@@ -151,6 +215,8 @@ class OpenCall:
     def _finished(self, turn: Turn, reply: Reply, task: asyncio.Task[str]) -> None:
         if asyncio.iscoroutine(reply):
             reply.close()  # cancelled before its first step, nobody has awaited it
+        if self._turn is task:
+            self._turn = None
         self._count(turn, "cancelled" if task.cancelled() else task.result())
 
     def _count(self, turn: Turn, ended: str) -> None:
@@ -158,8 +224,10 @@ class OpenCall:
 
     async def _stream(self, turn: Turn, reply: Awaitable[str] | AsyncIterator[Piece]) -> str:
         """Say the pieces of a reply as they come; the result is what is left to say."""
-        asked = perf_counter()
+        asked, is_first = perf_counter(), True
         limit_s = self._settings.first_piece_s
+        if turn.kind != "begin":  # of a burst of requests, only the last is worth a generation
+            await asyncio.sleep(self._settings.settle_s)
         if isinstance(reply, Awaitable):
             async with asyncio.timeout(limit_s):
                 return await reply
@@ -167,9 +235,9 @@ class OpenCall:
             while True:
                 async with asyncio.timeout(limit_s):
                     piece = await anext(reply)
-                if limit_s is self._settings.first_piece_s:
+                if is_first:
                     self._metrics.first_piece.observe(perf_counter() - asked)
-                    limit_s = self._settings.next_piece_s
+                    is_first, limit_s = False, self._settings.next_piece_s
                 await self._do(self.session.say(turn.response_id, piece))
         except StopAsyncIteration:
             return ""
@@ -177,18 +245,17 @@ class OpenCall:
             if isinstance(reply, AsyncGenerator):
                 await reply.aclose()
 
-    async def _stop_waiting(self) -> None:
-        await asyncio.sleep(self._settings.facts_s)
-        with contextlib.suppress(_LineLost):
-            await self._do(self.session.stop_waiting())
+    def _tell(self, error: Exception) -> str:
+        return redact(repr(error)) if self._settings.logs_transcripts else cause(error)
 
-    def _log(self, text: str) -> None:
-        log.info("call %r: %s", self.session.call_id, text)
+    def _log(self, event: str, text: str) -> None:
+        extra = {"call_id": self.session.call_id, "event": event}
+        log.info("call %r: %s, %s", self.session.call_id, event, text, extra=extra)
 
 
 def _is_hang_up(message: Message) -> bool:
     """Whether the peer closed on purpose; uvicorn reports a dropped line without a reason."""
-    return "reason" in message and message.get("code") in ENDINGS
+    return "reason" in message and message.get("code") in HANG_UPS
 
 
 async def _failing(error: Exception) -> str:

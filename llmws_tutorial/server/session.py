@@ -1,6 +1,6 @@
 """Your side of one call, without a socket, a clock or a task.
 
-A call is in one of five states, and what happens moves it on as the table says::
+A call is in one of six states, and what happens moves it on as the table says::
 
     state      what happens            next state
     ---------  ----------------------  ----------
@@ -9,23 +9,31 @@ A call is in one of five states, and what happens moves it on as the table says:
     NEW        it opens again          LISTENING
     WAITING    the facts come          SPEAKING
     WAITING    a request comes         SPEAKING
+    WAITING    the server stops        OVER
     SPEAKING   a request comes         SPEAKING    (the older turn is dead)
     SPEAKING   the turn is over        LISTENING
+    SPEAKING   the server stops        LEAVING
     LISTENING  a request comes         SPEAKING
+    LISTENING  the server stops        OVER
+    LEAVING    a request comes         OVER        (nobody hears the rest)
+    LEAVING    the turn is over        OVER
     any        the call ends           OVER
 
 SPEAKING means that one turn is open: the greeting (id 0) or the answer to the latest request. It
-takes pieces until it is over, and it is over exactly once. The source of each rule is
-docs/protocol.md, sections 2 to 6.
+takes pieces until it is over, and it is over exactly once. LEAVING is the same for the last time.
+The source of each rule is docs/protocol.md, sections 2 to 6.
 """
 
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from llmws_tutorial.errors import ForeignFrame, PlatformProtocolError
 from llmws_tutorial.messages import (
     BEGIN_RESPONSE_ID,
+    AgentInterrupt,
     CallDetails,
     CallFacts,
     Config,
@@ -37,10 +45,11 @@ from llmws_tutorial.messages import (
     Response,
     ResponseRequired,
     UnknownRequest,
+    read_object,
     read_request,
     write,
 )
-from llmws_tutorial.server.turn import Action, HangUp, Piece, Press, Transfer, Turn
+from llmws_tutorial.server.turn import Action, HangUp, Note, Piece, Press, Transfer, Turn
 
 
 class State(Enum):
@@ -50,6 +59,7 @@ class State(Enum):
     WAITING = "waiting for the facts of the call before the greeting"
     SPEAKING = "a turn of the agent is open"
     LISTENING = "the caller's turn"
+    LEAVING = "the last turn of the agent is open"
     OVER = "over"
 
 
@@ -62,6 +72,7 @@ class Event(Enum):
     FACTS = "the facts come"
     REQUEST = "a request comes"
     DONE = "the turn is over"
+    STOP = "the server stops"
     END = "the call ends"
 
 
@@ -71,9 +82,14 @@ TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
     (State.NEW, Event.REOPEN): State.LISTENING,
     (State.WAITING, Event.FACTS): State.SPEAKING,
     (State.WAITING, Event.REQUEST): State.SPEAKING,
+    (State.WAITING, Event.STOP): State.OVER,
     (State.SPEAKING, Event.REQUEST): State.SPEAKING,
     (State.SPEAKING, Event.DONE): State.LISTENING,
+    (State.SPEAKING, Event.STOP): State.LEAVING,
     (State.LISTENING, Event.REQUEST): State.SPEAKING,
+    (State.LISTENING, Event.STOP): State.OVER,
+    (State.LEAVING, Event.REQUEST): State.OVER,
+    (State.LEAVING, Event.DONE): State.OVER,
     **{(state, Event.END): State.OVER for state in State},
 }
 """What follows what; anything else cannot happen."""
@@ -84,6 +100,8 @@ BINARY_REASON: Final = "Cannot find corresponding Retell LLM."
 PARSE_REASON: Final = "Cannot parse incoming message."
 EXCUSE: Final = "I am sorry, something went wrong. Could you say that again?"
 """What the agent says when its responder fails."""
+REMEMBERED: Final = 64
+"""How many ids are known when they come again."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +119,13 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Cancel:
+    """Cancel the turn that is running: nobody would hear it."""
+
+
+@dataclass(frozen=True)
 class Close:
-    """Close the socket: the peer cannot be the platform."""
+    """Close the socket: the peer cannot be the platform, or the server stops."""
 
     code: int
     reason: str
@@ -110,12 +133,26 @@ class Close:
 
 @dataclass(frozen=True)
 class Log:
-    """Write one line to the log; the call goes on."""
+    """Write one line to the log, and count it.
 
+    Attributes:
+        event: ``ignored`` (a frame), ``dropped`` (an action) or ``foreign`` (the end of the call).
+        text: what and why.
+    """
+
+    event: str
     text: str
 
 
-Effect = Send | Start | Close | Log
+STOPPED: Final = Close(1012, "The server stops.")
+"""How a call ends with its server; 1000 would mean that the agent hung up."""
+EXPIRED: Final = Close(1000, "The longest call is over.")
+"""How a call ends that has lasted too long: the agent hangs up."""
+
+REPLACED: Final = Close(1001, "The call was dialled again.")
+"""How a socket ends whose call goes on at another one."""
+
+Effect = Send | Start | Cancel | Close | Log
 """What is to be done about what happened."""
 
 
@@ -126,6 +163,7 @@ class Session:
         call_id: the last segment of the URL that was dialled.
         state: where the call stands.
         facts: what the platform told about the call.
+        details: the same as it came.
         response_id: the id of the turn that is or was open last; 0 is the greeting.
     """
 
@@ -147,6 +185,7 @@ class Session:
         """
         self.state = State.NEW
         self.facts = CallFacts()
+        self.details: Mapping[str, Any] = {}
         self.response_id = BEGIN_RESPONSE_ID
         self.call_id = call_id
         self._config = config
@@ -154,6 +193,8 @@ class Session:
         self._excuse = excuse
         self._action: Action | None = None
         self._said = ""
+        self._farewell = STOPPED
+        self._asked: deque[int] = deque(maxlen=REMEMBERED)
 
     def open(self, *, again: bool = False) -> list[Effect]:
         """Begin: configuration first, then the greeting, unless the call was here before."""
@@ -179,8 +220,8 @@ class Session:
         except ForeignFrame as error:
             return self._refuse(str(error), PARSE_REASON)
         except PlatformProtocolError as error:
-            return [Log(f"ignored, {error}")]
-        return self._take(message)
+            return [Log("ignored", str(error))]
+        return self._take(message, frame)
 
     def stop_waiting(self) -> list[Effect]:
         """Greet without the facts, if the greeting is still held back for them."""
@@ -196,13 +237,23 @@ class Session:
             return self._choose(piece)
         return [Send(write(piece))]
 
+    def note(self, note: Note) -> list[Effect]:
+        """Send a message that belongs to no turn; an interrupt ends the turn that is open."""
+        if self.state in (State.NEW, State.OVER):
+            return []
+        ended: list[Effect] = []
+        if isinstance(note, AgentInterrupt) and self.is_open(self.response_id):
+            self._action = None
+            ended = [*self.finish(self.response_id), Cancel()]
+        return [*ended, Send(write(note))]
+
     def finish(self, response_id: int, content: str = "") -> list[Effect]:
         """Close a turn with its last words; a dead turn is closed already."""
         if not self.is_open(response_id):
             return []
         frame = self._response(content, is_last=True)
         self._move(Event.DONE)
-        return [Send(frame)]
+        return [Send(frame), *self._leave()]
 
     def fail(self, response_id: int) -> list[Effect]:
         """Close a turn whose responder failed: with an excuse, and without its action."""
@@ -212,40 +263,58 @@ class Session:
         joint = " " if self._said and not self._said[-1].isspace() else ""
         return self.finish(response_id, joint + self._excuse)
 
+    def stop(self, close: Close = STOPPED) -> list[Effect]:
+        """Close the call, because the server stops, once an open turn is over."""
+        if (self.state, Event.STOP) not in TRANSITIONS:
+            return []
+        self._move(Event.STOP)
+        self._farewell = close
+        return self._leave()
+
     def end(self) -> None:
         """Take note that the socket is closed."""
         self._move(Event.END)
 
     def is_open(self, response_id: int) -> bool:
         """Whether this turn still takes pieces."""
-        return self.state is State.SPEAKING and response_id == self.response_id
+        return self.state in (State.SPEAKING, State.LEAVING) and response_id == self.response_id
 
-    def _take(self, message: Request | UnknownRequest) -> list[Effect]:
+    def _take(self, message: Request | UnknownRequest, frame: str) -> list[Effect]:
         match message:
             case ResponseRequired() | ReminderRequired():
-                return self._ask(message)
+                return self._ask(message, frame)
             case Ping():
                 return [Send(write(Pong(timestamp=message.timestamp)))]
             case CallDetails():
-                self.facts = message.call
+                self.facts, self.details = message.call, read_object(frame)["call"]
                 return self.stop_waiting()
             case UnknownRequest():
-                return [Log(f"ignored, unknown interaction_type {message.interaction_type[:64]!r}")]
+                return [
+                    Log("ignored", f"unknown interaction_type {message.interaction_type[:64]!r}")
+                ]
             case _:  # an update wants nothing, and its transcript is not even read
                 return []
 
     def _begin(self, event: Event) -> Start:
         self._move(event)
-        return Start(Turn(BEGIN_RESPONSE_ID, self.call_id, self.facts))
+        return Start(Turn(BEGIN_RESPONSE_ID, self.call_id, self.facts, self.details))
 
-    def _ask(self, message: ResponseRequired | ReminderRequired) -> list[Effect]:
-        if message.response_id == self.response_id:
-            return [Log(f"ignored, response_id {message.response_id} was asked before")]
+    def _ask(self, message: ResponseRequired | ReminderRequired, frame: str) -> list[Effect]:
+        response_id = message.response_id
+        if response_id <= BEGIN_RESPONSE_ID:
+            return [Log("ignored", f"response_id {response_id}, expected 1 or more")]
+        if response_id in self._asked:
+            return [Log("ignored", f"response_id {response_id} was asked before")]
+        self._asked.append(response_id)
         self._move(Event.REQUEST)
-        self.response_id = message.response_id
-        self._action = None
-        self._said = ""
-        return [Start(Turn(message.response_id, self.call_id, self.facts, message))]
+        if self.state is State.OVER:
+            return self._leave()
+        self.response_id, self._action, self._said = response_id, None, ""
+        turn = Turn(response_id, self.call_id, self.facts, self.details, message, frame)
+        return [Start(turn)]
+
+    def _leave(self) -> list[Effect]:
+        return [self._farewell] if self.state is State.OVER else []
 
     def _response(self, content: str, *, is_last: bool = False) -> str:
         action = self._action
@@ -269,11 +338,12 @@ class Session:
         if older is None:
             return []
         self._action, dropped = sorted((older, action), key=_rank)
-        return [Log(f"dropped, {dropped} beside {self._action}: one action a turn")]
+        names = type(dropped).__name__, type(self._action).__name__
+        return [Log("dropped", "{} beside {}: one action a turn".format(*names))]
 
     def _refuse(self, problem: str, reason: str) -> list[Effect]:
         self._move(Event.END)
-        return [Log(f"closed with {FOREIGN_CODE}: {problem}"), Close(FOREIGN_CODE, reason)]
+        return [Log("foreign", f"closed {FOREIGN_CODE}: {problem}"), Close(FOREIGN_CODE, reason)]
 
     def _move(self, event: Event) -> None:
         self.state = TRANSITIONS[self.state, event]

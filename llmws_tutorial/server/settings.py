@@ -9,18 +9,26 @@ class Settings(BaseSettings):
 
     Attributes:
         secret: a path segment before the call id that callers must know; empty wants none.
+        hosts: names, with commas between, that this server is called by; with neither a secret nor
+            a name here, only this machine's own (127.0.0.1, localhost) are answered.
         max_calls: calls at once; more are refused with HTTP 503.
         first_piece_s: how long a responder may take to its first piece (seconds).
         next_piece_s: how long it may take from piece to piece (seconds).
+        settle_s: how long a request is held back before a generation starts, so that a burst of
+            requests starts only one (seconds).
         facts_s: how long a greeting waits for the facts of the call (seconds).
+        call_s: how long a call may last (seconds).
         logs_transcripts: whether what was said may be logged; it is personal data.
     """
 
     model_config = SettingsConfigDict(env_prefix="LLMWS_", env_file=".env", extra="ignore")
 
     secret: str = ""
+    hosts: str = ""
     max_calls: int = Field(default=1000, ge=1)
     first_piece_s: float = Field(default=8.0, gt=0)
     next_piece_s: float = Field(default=15.0, gt=0)
+    settle_s: float = Field(default=0.01, ge=0)
     facts_s: float = Field(default=2.0, gt=0)
+    call_s: float = Field(default=3600.0, gt=0)
     logs_transcripts: bool = False

@@ -1,9 +1,9 @@
 """What a responder is asked, and what it may answer."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from llmws_tutorial.messages import (
     AgentInterrupt,
@@ -16,6 +16,7 @@ from llmws_tutorial.messages import (
     ToolCallResult,
     UpdateAgent,
     Utterance,
+    read_object,
     unpack_entries,
     unpack_utterances,
 )
@@ -53,7 +54,7 @@ class Press:
 Action = HangUp | Transfer | Press
 """What an agent can do besides talking: one a turn, the first in this order."""
 Note = AgentInterrupt | ToolCallInvocation | ToolCallResult | UpdateAgent | Metadata
-"""Messages that are bound to no turn."""
+"""Messages that are bound to no turn; what comes after an `AgentInterrupt` is not spoken."""
 Piece = str | Action | Note
 """What a responder yields. An action before the words protects them from interruption."""
 
@@ -66,12 +67,15 @@ class Turn:
         response_id: the id that this turn answers; 0 for the greeting.
         call_id: the call, stable across reconnects.
         facts: what the platform told about the call; empty unless it was asked for.
+        details: the same as it came, with what this kit does not know.
     """
 
     response_id: int
     call_id: str
     facts: CallFacts = field(default_factory=CallFacts)
+    details: Mapping[str, Any] = field(default_factory=dict, repr=False)
     _request: ResponseRequired | ReminderRequired | None = field(default=None, repr=False)
+    _frame: str = field(default="{}", repr=False)
 
     @property
     def kind(self) -> Literal["begin", "response", "reminder"]:
@@ -90,6 +94,11 @@ class Turn:
         """The same with tool calls woven in, if the configuration asked for it."""
         raw = self._request and self._request.transcript_with_tool_calls
         return unpack_entries(raw) if raw else ()
+
+    @cached_property
+    def fields(self) -> dict[str, Any]:
+        """The whole request as it came, with what this kit does not know."""
+        return read_object(self._frame)
 
 
 Reply = str | Awaitable[str] | AsyncIterator[Piece]

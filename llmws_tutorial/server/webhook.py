@@ -17,7 +17,6 @@ import logging
 import re
 import threading
 import time
-import traceback
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
@@ -28,6 +27,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
 from llmws_tutorial.errors import BadSignature, SetupError
+from llmws_tutorial.server.log import cause
 
 log: Final = logging.getLogger("uvicorn.webhook")  # shown wherever uvicorn's lines are
 SIGNATURE_HEADER: Final = "x-retell-signature"
@@ -256,7 +256,7 @@ class _Inbox:
             log.warning("%s: cancelled, the server stops", _name(event))
             raise
         except (Exception, SystemExit) as error:
-            log.error("%s: failed, %s", _name(event), _cause(error))
+            log.error("%s: failed, %s", _name(event), cause(error))
 
 
 def _refuse(status: int, reason: Exception) -> Response:
@@ -288,12 +288,6 @@ def _name(event: WebhookEvent) -> str:
     """The event for a log line: escaped and short."""
     kind, call_id = event.event[:_LOGGED_CHARACTERS], event.call_id[:_LOGGED_CHARACTERS]
     return f"event {kind!r} of call {call_id!r}"
-
-
-def _cause(error: BaseException) -> str:
-    """What went wrong and where, without the error's text: it could quote the body."""
-    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-    return f"{type(error).__name__} in {frame.f_code.co_name}, line {line}"
 
 
 def _is_async(function: OnEvent) -> bool:

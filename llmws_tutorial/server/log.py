@@ -1,0 +1,56 @@
+"""What a server writes down: one line for each event, without what people say."""
+
+import json
+import logging
+import re
+import traceback
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from llmws_tutorial.errors import LlmwsError
+
+MOST_CHARACTERS: Final = 300
+"""The longest text that comes from outside in a line."""
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CARD: Final = re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?!\d)")
+_STANDARD: Final = logging.makeLogRecord({}).__dict__.keys() | {"message", "asctime"}
+
+
+def one_line(text: str) -> str:
+    """Make a text fit for a line: nothing in it ends the line, and it has an end itself."""
+    shown = _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text[: MOST_CHARACTERS + 1])
+    return shown if len(text) <= MOST_CHARACTERS else f"{shown[:MOST_CHARACTERS]} ..."
+
+
+def redact(text: str) -> str:
+    """Mask what looks like the number of a payment card, and make one line of the rest."""
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], _CARD.sub("[card number]", text))
+
+
+def cause(error: BaseException) -> str:
+    """What went wrong and where, without the error's text: it could quote what was said.
+
+    The errors of this package say nothing private, so they are told in full.
+    """
+    if isinstance(error, LlmwsError):
+        return one_line(str(error))
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    return f"{type(error).__name__} in {frame.f_code.co_name}, line {line}"
+
+
+class JsonLines(logging.Formatter):
+    """Each record as one JSON object: time, level, logger, message, and its extra fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record; an exception adds its traceback as a field."""
+        fields: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **{key: value for key, value in vars(record).items() if key not in _STANDARD},
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        fields.pop("color_message", None)  # uvicorn's, for terminals
+        return json.dumps(fields, default=str)
