@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from llmws_tutorial.checks import run_checks
-from llmws_tutorial.messages import ConfigFields
+from llmws_tutorial.messages import AgentInterrupt, ConfigFields, read_response
 from llmws_tutorial.notebook import Server, serve
 from llmws_tutorial.server import (
     DummyResponder,
@@ -95,12 +95,40 @@ def until(server: Server, sample: str, value: float) -> None:
         assert time.monotonic() < deadline, f"{sample} is {counted(server, sample)}"
 
 
+def asgi(app: FastAPI, *frames: str, **scope: Any) -> list[Any]:
+    """What an app sends on a socket without a network: all of it at once."""
+    sent: list[Any] = []
+    received = iter(
+        [
+            {"type": "websocket.connect"},
+            *({"type": "websocket.receive", "text": text} for text in frames),
+            {"type": "websocket.disconnect", "code": 1000, "reason": ""},
+        ]
+    )
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    whole = {
+        "type": "websocket",
+        "path": "/llm-websocket/c1",
+        "headers": [(b"host", b"localhost")],
+        "extensions": {"websocket.http.response": {}},
+    }
+    asyncio.run(app({**whole, **scope}, receive, send))
+    return sent
+
+
 class Endless:
     """Talks for ever, and notes how it was ended."""
 
     def __init__(self) -> None:
         self.running = 0
         self.most = 0
+        self.said = 0
         self.ended: list[int] = []
 
     async def __call__(self, turn: Turn) -> AsyncIterator[Piece]:
@@ -110,6 +138,7 @@ class Endless:
         self.most = max(self.most, self.running)
         try:
             while True:
+                self.said += 1
                 yield "la "
                 await asyncio.sleep(0.01)
         finally:
@@ -173,11 +202,18 @@ def test_a_newer_request_ends_the_older_generation() -> None:
     assert responder.most == 1
 
 
-def test_a_burst_of_requests_ends_in_the_last_answer_alone() -> None:
-    with calling(ScriptedResponder([], [[0.05, "Yes."]])) as ws:
-        for response_id in range(1, 51):
+def test_a_burst_of_requests_starts_one_generation() -> None:
+    begun: list[int] = []
+
+    async def think(turn: Turn) -> AsyncIterator[Piece]:
+        begun.append(turn.response_id)
+        yield f"answer {turn.response_id}"
+
+    with calling(think, settings=Settings(settle_s=1)) as ws:
+        for response_id in range(1, 101):
             ask(ws, response_id)
-        assert answer(ws, 50) == "Yes."
+        assert answer(ws, 100) == "answer 100"
+    assert begun == [0, 100]
 
 
 def test_a_burst_of_coroutines_leaves_none_unawaited() -> None:
@@ -192,17 +228,20 @@ def test_a_burst_of_coroutines_leaves_none_unawaited() -> None:
     gc.collect()  # a coroutine that nobody awaited would warn here, and a warning is an error
 
 
-def test_hanging_up_ends_the_generation() -> None:
+def test_hanging_up_ends_the_generation_within_a_tenth_of_a_second() -> None:
     responder = Endless()
     with serving(responder) as server:
         with dialled(server) as ws:
             ask(ws, 1)
             while received(ws).get("content") != "la ":
                 pass
+            said = responder.said
         until(server, 'llmws_turns_total{ended="cancelled",kind="response"}', 1)
     assert (responder.running, responder.ended) == (0, [1])
+    assert responder.said - said <= 10, "it makes one piece every 10 ms"
 
 
+@pytest.mark.refuses_to_end
 def test_a_generation_that_will_not_stop_holds_up_nobody_for_long() -> None:
     async def stubborn(turn: Turn) -> AsyncIterator[Piece]:
         while turn.response_id == 1:
@@ -334,6 +373,8 @@ def test_a_call_that_is_dialled_again_takes_over_from_its_dead_socket() -> None:
             until(server, 'llmws_turns_total{ended="cancelled",kind="response"}', 1)
             ask(ws, 2)
             assert received(ws)["content"] == "la "
+            assert {json.loads(text)["response_id"] for text in dead} <= {1}
+            assert dead.close_code == 1001
     assert responder.most == 1
 
 
@@ -368,6 +409,36 @@ def test_who_is_not_the_platform_is_refused(path: str, origin: Any) -> None:
         assert counted(server, 'llmws_refused_total{status="403"}') == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "is_let_in"),
+    [
+        ("127.0.0.1:3000", {}, True),
+        ("LOCALHOST", {}, True),
+        ("[::1]:3000", {}, True),
+        ("evil.example", {}, False),
+        ("127.0.0.1.evil.example", {}, False),
+        ("agent.example:443", {"hosts": "other.example, agent.example"}, True),
+        ("evil.example", {"hosts": "agent.example", "secret": "s3cret"}, False),
+        ("agent.example", {"secret": "s3cret"}, True),
+    ],
+)
+def test_a_server_answers_to_its_own_names(
+    name: str, settings: dict[str, str], is_let_in: bool
+) -> None:
+    headers = [(b"host", name.encode())]
+    path = f"/llm-websocket/{settings.get('secret', '')}/c1".replace("//", "/")
+    [first, *_] = asgi(
+        create_app(DummyResponder(), settings=Settings(**settings)),  # type: ignore[arg-type]
+        path=path,
+        headers=headers,
+    )
+    assert first == (
+        {"type": "websocket.accept"}
+        if is_let_in
+        else {"type": "websocket.http.response.start", "status": 421, "headers": []}
+    )
+
+
 @pytest.mark.parametrize("path", ["c1", "wrong/c1", "s3cret/more/c1"])
 def test_a_secret_in_the_path_must_be_known(path: str) -> None:
     with serving(DummyResponder(), settings=Settings(secret="s3cret")) as server:
@@ -385,6 +456,101 @@ def test_too_many_calls_are_refused_and_the_others_go_on() -> None:
         assert [received(ws)["response_type"] for _ in range(3)][-1] == "response"
 
 
+def test_a_call_that_lasts_too_long_is_hung_up() -> None:
+    with calling(DummyResponder(), settings=Settings(call_s=0.2)) as ws:
+        with pytest.raises(ConnectionClosed) as closed:
+            received(ws)
+        assert closed.value.rcvd
+        assert closed.value.rcvd.code == 1000
+
+
+def test_a_message_out_of_turn_reaches_the_call() -> None:
+    app = create_app(Endless(), settings=Settings())
+    said = AgentInterrupt(interrupt_id=1, content="Wait, please.", content_complete=True)
+
+    @app.post("/wait/{call_id}")
+    async def wait(call_id: str) -> None:
+        await app.state.calls[call_id].send(said)
+
+    with serve(app, name="app", show_log=False) as server, dialled(server) as ws:
+        ask(ws, 1)
+        while received(ws).get("content") != "la ":
+            pass
+        with urlopen(f"{server.url}wait/c1", data=b""):
+            pass
+        while not (last := received(ws))["content_complete"]:
+            pass
+        assert (last["response_type"], last["response_id"]) == ("response", 1)
+        assert read_response(json.dumps(received(ws))) == said
+        ping(ws)
+
+
+def test_ten_thousand_turns_leave_nothing_behind() -> None:
+    async def think(turn: Turn) -> AsyncIterator[Piece]:
+        yield f"{len(turn.transcript)}"
+
+    async def talk() -> None:
+        inbox: asyncio.Queue[Any] = asyncio.Queue()
+        outbox: asyncio.Queue[Any] = asyncio.Queue()
+        inbox.put_nowait({"type": "websocket.connect"})
+        scope = {"type": "websocket", "path": "/llm-websocket/c1", "headers": []}
+        headers = [(b"host", b"localhost")]
+        app = create_app(think, settings=Settings(settle_s=0))
+        call = asyncio.create_task(app({**scope, "headers": headers}, inbox.get, outbox.put))
+        sizes = []
+        for response_id in range(1, 10_001):
+            said = [{"role": "user", "content": f"{response_id}"}]
+            request = {"interaction_type": "response_required", "response_id": response_id}
+            text = json.dumps({**request, "transcript": said})
+            inbox.put_nowait({"type": "websocket.receive", "text": text})
+            while f'"response_id":{response_id},"content":"","content_complete":true' not in (
+                (await outbox.get()).get("text", "")
+            ):
+                pass
+            if response_id in (1000, 10_000):
+                gc.collect()
+                sizes.append((len(gc.get_objects()), len(asyncio.all_tasks())))
+        inbox.put_nowait({"type": "websocket.disconnect", "code": 1000, "reason": ""})
+        await call
+        (objects, tasks), (more_objects, more_tasks) = sizes
+        assert more_objects - objects < 500
+        assert more_tasks == tasks
+
+    asyncio.run(talk())
+
+
+def test_a_transcript_of_ten_thousand_utterances_stalls_nobody() -> None:
+    async def read(turn: Turn) -> AsyncIterator[Piece]:
+        yield f"I read {len(turn.transcript)}."
+
+    longest = 0.0
+
+    async def talk() -> None:
+        nonlocal longest
+        inbox: asyncio.Queue[Any] = asyncio.Queue()
+        outbox: asyncio.Queue[Any] = asyncio.Queue()
+        inbox.put_nowait({"type": "websocket.connect"})
+        scope = {"type": "websocket", "path": "/llm-websocket/c1"}
+        headers = [(b"host", b"localhost")]
+        app = create_app(read, settings=Settings())
+        call = asyncio.create_task(app({**scope, "headers": headers}, inbox.get, outbox.put))
+        said = [{"role": "user", "content": "Hello, is anybody there?"}] * 10_000
+        request = {"interaction_type": "response_required", "response_id": 1, "transcript": said}
+        text = json.dumps(request)
+        inbox.put_nowait({"type": "websocket.receive", "text": text})
+        heard = ""
+        while "I read 10000." not in heard:
+            began = time.perf_counter()
+            await asyncio.sleep(0)  # as another call would wait for its turn
+            longest = max(longest, time.perf_counter() - began)
+            heard += "" if outbox.empty() else outbox.get_nowait().get("text", "")
+        inbox.put_nowait({"type": "websocket.disconnect", "code": 1000, "reason": ""})
+        await call
+
+    asyncio.run(talk())
+    assert longest < 0.25
+
+
 def test_transcripts_are_logged_only_when_asked() -> None:
     for asked in (False, True):
         with serving(DummyResponder(), settings=Settings(logs_transcripts=asked)) as server:
@@ -395,6 +561,24 @@ def test_transcripts_are_logged_only_when_asked() -> None:
                 answer(ws, 1)
             assert ("Hello?" in str(server.log)) is asked
             assert ("can you say that again" in str(server.log)) is asked
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_a_failing_responder_quotes_is_logged_only_when_asked(
+    asked: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def quote(turn: Turn) -> str:
+        raise ValueError([said.content for said in turn.transcript])
+
+    card = "my card is 4111 1111 1111 1111"
+    request = {"interaction_type": "response_required", "response_id": 1}
+    text = json.dumps({**request, "transcript": [{"role": "user", "content": card}]})
+    app = create_app(quote, settings=Settings(logs_transcripts=asked))
+    with caplog.at_level(logging.INFO):
+        asgi(app, text)
+    assert "failed, turn 1: ValueError" in caplog.text
+    assert ("my card is [card number]" in caplog.text) is asked
+    assert "4111" not in caplog.text
 
 
 def test_the_app_says_how_it_is() -> None:

@@ -201,6 +201,7 @@ def test_stop_takes_under_a_second_with_a_handler_that_hangs() -> None:
         assert can_bind(server.port)
 
 
+@pytest.mark.refuses_to_end
 def test_stop_takes_under_a_second_with_a_handler_that_refuses_to_end() -> None:
     release = threading.Event()
 

@@ -179,7 +179,11 @@ class OpenCall:
 
     async def _start(self, turn: Turn) -> None:
         self._cancel_turn()
-        reply = self._ask(turn)
+        try:
+            reply = self._responder(turn)
+        except Exception as error:
+            self._count(turn, await self._fail(turn, error))
+            return
         if isinstance(reply, str):
             self._count(turn, await self._run(turn, reply, older=None))
             return
@@ -190,27 +194,47 @@ class OpenCall:
         if self._turn is not None:
             self._turn.cancel()
 
-    def _ask(self, turn: Turn) -> Reply:
-        try:
-            return self._responder(turn)
-        except Exception as error:
-            return _failing(error)
-
     async def _run(self, turn: Turn, reply: Reply, older: asyncio.Task[str] | None) -> str:
         """Bring one turn to its end; the result says how it ended."""
         try:
             if older is not None:  # never two generations at once
                 await asyncio.wait({older}, timeout=STUBBORN_S)
-            last = reply if isinstance(reply, str) else await self._stream(turn, reply)
+            last = reply if isinstance(reply, str) else await self._listen(turn, reply)
             await self._do(self.session.finish(turn.response_id, last))
         except _LineLost:
             return "cancelled"
         except Exception as error:
-            self._log("failed", f"turn {turn.response_id}: {self._tell(error)}")
-            with contextlib.suppress(_LineLost):
-                await self._do(self.session.fail(turn.response_id))
-            return "failed"
+            return await self._fail(turn, error)
         return "done"
+
+    async def _listen(self, turn: Turn, reply: Awaitable[str] | AsyncIterator[Piece]) -> str:
+        """Say the pieces of a reply as they come; the result is what is left to say."""
+        now = asyncio.get_running_loop().time
+        asked, is_first = now(), True
+        if turn.kind != "begin":  # of a burst of requests, only the last is worth a generation
+            await asyncio.sleep(self._settings.settle_s)
+        try:
+            async with asyncio.timeout(self._settings.first_piece_s) as limit:
+                if isinstance(reply, Awaitable):
+                    return await reply
+                async for piece in reply:
+                    limit.reschedule(now() + self._settings.next_piece_s)
+                    if is_first:
+                        self._metrics.first_piece.observe(now() - asked)
+                        is_first = False
+                    await self._do(self.session.say(turn.response_id, piece))
+        finally:
+            if isinstance(reply, AsyncGenerator):
+                await reply.aclose()
+        return ""
+
+    async def _fail(self, turn: Turn, error: Exception) -> str:
+        asked_for = self._settings.logs_transcripts
+        why = redact(repr(error)) if asked_for else cause(error)
+        self._log("failed", f"turn {turn.response_id}: {why}")
+        with contextlib.suppress(_LineLost):
+            await self._do(self.session.fail(turn.response_id))
+        return "failed"
 
     def _finished(self, turn: Turn, reply: Reply, task: asyncio.Task[str]) -> None:
         if asyncio.iscoroutine(reply):
@@ -222,32 +246,6 @@ class OpenCall:
     def _count(self, turn: Turn, ended: str) -> None:
         self._metrics.turns.labels(turn.kind, ended).inc()
 
-    async def _stream(self, turn: Turn, reply: Awaitable[str] | AsyncIterator[Piece]) -> str:
-        """Say the pieces of a reply as they come; the result is what is left to say."""
-        asked, is_first = perf_counter(), True
-        limit_s = self._settings.first_piece_s
-        if turn.kind != "begin":  # of a burst of requests, only the last is worth a generation
-            await asyncio.sleep(self._settings.settle_s)
-        if isinstance(reply, Awaitable):
-            async with asyncio.timeout(limit_s):
-                return await reply
-        try:
-            while True:
-                async with asyncio.timeout(limit_s):
-                    piece = await anext(reply)
-                if is_first:
-                    self._metrics.first_piece.observe(perf_counter() - asked)
-                    is_first, limit_s = False, self._settings.next_piece_s
-                await self._do(self.session.say(turn.response_id, piece))
-        except StopAsyncIteration:
-            return ""
-        finally:
-            if isinstance(reply, AsyncGenerator):
-                await reply.aclose()
-
-    def _tell(self, error: Exception) -> str:
-        return redact(repr(error)) if self._settings.logs_transcripts else cause(error)
-
     def _log(self, event: str, text: str) -> None:
         extra = {"call_id": self.session.call_id, "event": event}
         log.info("call %r: %s, %s", self.session.call_id, event, text, extra=extra)
@@ -256,7 +254,3 @@ class OpenCall:
 def _is_hang_up(message: Message) -> bool:
     """Whether the peer closed on purpose; uvicorn reports a dropped line without a reason."""
     return "reason" in message and message.get("code") in HANG_UPS
-
-
-async def _failing(error: Exception) -> str:
-    raise error
