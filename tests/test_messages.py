@@ -1,5 +1,6 @@
 """The wire: one table of frames serves reading and writing."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -292,3 +293,65 @@ def test_a_transcript_of_anything_is_survived(anything: Any) -> None:
     raw = msgspec.Raw(json.dumps(anything).encode())
     assert isinstance(unpack_utterances(raw), tuple)
     assert unpack_entries(raw) == ()
+
+
+deep: list[Any] = []
+deep.append(deep)
+names = st.sampled_from(
+    ["interaction_type", "response_id", "transcript", "timestamp", "call", "turntaking", "words"]
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text() | st.sampled_from([kind.__struct_config__.tag for kind in Request.__args__]),
+    lambda inner: st.lists(inner) | st.dictionaries(names | st.text(), inner),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(values)
+def test_any_json_is_foreign_or_odd_or_a_request(value: Any) -> None:
+    request = outcome(json.dumps(value))
+    if isinstance(value, dict):
+        assert request is not ForeignFrame
+    else:
+        assert request is ForeignFrame
+    if isinstance(request, ResponseRequired | ReminderRequired | UpdateOnly):
+        unpack_utterances(request.transcript)
+        unpack_entries(request.transcript_with_tool_calls)
+
+
+def outcome(frame: str) -> Request | UnknownRequest | type[PlatformProtocolError]:
+    try:
+        return read_request(frame)
+    except PlatformProtocolError as error:
+        return type(error)
+
+
+@given(names, values)
+def test_an_event_with_any_field_is_odd_or_a_request(name: str, value: Any) -> None:
+    for frame, request in REQUESTS:
+        found = outcome(json.dumps(json.loads(frame) | {name: value}))
+        assert found is not ForeignFrame
+        assert (
+            name == "interaction_type"
+            or found is PlatformProtocolError
+            or (type(found) is type(request))
+        )
+
+
+@given(values)
+def test_what_is_written_is_strict_json(value: Any) -> None:
+    with contextlib.suppress(ServerProtocolError):  # half a character is not written at all
+        frame = write(Metadata(metadata={"value": value}))
+        assert json.loads(frame, parse_constant=pytest.fail)["metadata"].keys() == {"value"}
+
+
+@pytest.mark.parametrize("value", ["\ud800", object(), {(1, 2): 3}, deep])
+def test_what_json_cannot_hold_is_not_written(value: Any) -> None:
+    with pytest.raises(ServerProtocolError, match="no JSON can hold it: "):
+        write(Metadata(metadata={"value": value}))
+
+
+def test_what_is_no_message_is_not_written() -> None:
+    with pytest.raises(ServerProtocolError, match="expected a message, got int"):
+        write(7)  # type: ignore[arg-type]

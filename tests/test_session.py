@@ -1,25 +1,33 @@
 """Your side of a call: its table, and what it does about each frame."""
 
+import contextlib
 import json
 import re
 from typing import Any
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from llmws_tutorial.errors import ServerProtocolError
 from llmws_tutorial.messages import (
+    AgentConfig,
+    AgentInterrupt,
     CallFacts,
     ConfigFields,
     Metadata,
     ToolCallInvocation,
     ToolCallResult,
+    UpdateAgent,
     Utterance,
 )
 from llmws_tutorial.server import HangUp, Piece, Press, Transfer, Turn
 from llmws_tutorial.server import session as session_module
 from llmws_tutorial.server.session import (
+    EXPIRED,
+    STOPPED,
     TRANSITIONS,
+    Cancel,
     Close,
     Effect,
     Event,
@@ -29,9 +37,27 @@ from llmws_tutorial.server.session import (
     Start,
     State,
 )
+from llmws_tutorial.server.turn import Note
 
 HEARTBEATS = ConfigFields(auto_reconnect=True)
 FACTS = ConfigFields(call_details=True)
+WAIT = AgentInterrupt(interrupt_id=1, content="Wait.", content_complete=True)
+NOTES: list[Note] = [
+    WAIT,
+    ToolCallInvocation(tool_call_id="t1", name="book", arguments="{}"),
+    ToolCallResult(tool_call_id="t1", content="ok"),
+    UpdateAgent(agent_config=AgentConfig(responsiveness=0.5)),
+    Metadata(metadata={"seen": 1}),
+]
+PIECES: list[Piece] = [HangUp(), Transfer("+15551234567"), Press("1"), *NOTES]
+REQUESTS = ["response_required", "reminder_required"]
+HARMLESS = [
+    '{"interaction_type":"update_only","transcript":[]}',
+    '{"interaction_type":"ping_pong","timestamp":1}',
+    '{"interaction_type":"call_details","call":{}}',
+    '{"interaction_type":"new"}',
+    '{"interaction_type":"ping_pong"}',
+]
 
 
 def asked(response_id: int, kind: str = "response_required", **fields: Any) -> str:
@@ -287,28 +313,190 @@ def test_a_call_that_is_over_stays_over() -> None:
     assert session.receive("Hello") == session.finish(1) == []
 
 
-@given(st.lists(st.sampled_from(["ask", "update", "say", "finish", "fail", "ping"]), max_size=40))
-def test_every_turn_is_complete_once_or_dead(happenings: list[str]) -> None:
-    session, latest = greeted(), 0
-    completes: dict[int, int] = {}
-    for happening in happenings:
-        effects: list[Effect] = []
-        if happening == "ask":
-            latest += 1
-            session.receive(asked(latest))
-        elif happening == "update":
-            effects = session.receive('{"interaction_type":"update_only"}')
-        elif happening == "ping":
-            effects = session.receive('{"interaction_type":"ping_pong","timestamp":1}')
-        else:
-            for response_id in range(latest + 1):
-                act = {"say": lambda n: session.say(n, "x")}.get(
-                    happening, getattr(session, happening, None)
-                )
-                assert act
-                effects += act(response_id)
-        for frame in sent(effects):
-            if "response_id" in frame:
-                assert frame["response_id"] == latest
-                completes[latest] = completes.get(latest, 0) + frame["content_complete"]
-    assert all(count <= 1 for count in completes.values())
+def test_the_server_stops_at_once_where_nothing_is_said() -> None:
+    session = greeted()
+    assert session.stop() == [STOPPED]
+    assert STOPPED.code == 1012
+    assert session.stop() == session.receive(asked(1)) == []
+
+
+def test_a_greeting_that_still_waits_is_not_said_when_the_server_stops() -> None:
+    session = Session("c1", config=FACTS, awaits_facts=True)
+    assert session.stop() == []
+    session.open()
+    assert session.stop() == [STOPPED]
+    assert session.stop_waiting() == []
+
+
+def test_the_last_words_are_said_before_the_server_stops() -> None:
+    session = answering()
+    assert session.stop() == session.stop() == []
+    assert sent(session.receive('{"interaction_type":"ping_pong","timestamp":12}'))
+    assert sent(session.say(1, "We are "))
+    last, close = session.finish(1, "open.")
+    assert sent([last])[0]["content_complete"]
+    assert close == STOPPED
+
+
+def test_the_last_words_are_dropped_when_the_caller_wants_something_else() -> None:
+    session = answering()
+    session.stop(EXPIRED)
+    assert session.receive(asked(2)) == [EXPIRED]
+    assert session.say(1, "We are ") == session.finish(1) == session.finish(2) == []
+
+
+def test_a_message_out_of_turn_leaves_the_turn_open() -> None:
+    session = answering()
+    [note] = sent(session.note(Metadata(metadata={"seen": 1})))
+    assert note["response_type"] == "metadata"
+    assert session.is_open(1)
+
+
+def test_an_interrupt_out_of_turn_closes_the_turn_without_its_action() -> None:
+    session = answering()
+    session.say(1, HangUp())
+    last, cancel, interrupt = session.note(WAIT)
+    [frame] = sent([last])
+    assert (frame["response_id"], frame["content_complete"], "end_call" in frame) == (
+        1,
+        True,
+        False,
+    )
+    assert cancel == Cancel()
+    assert sent([interrupt])[0]["response_type"] == "agent_interrupt"
+    assert session.say(1, "Too late.") == []
+    assert len(session.note(WAIT)) == 1
+
+
+def test_nothing_is_sent_out_of_turn_before_the_configuration_or_after_the_end() -> None:
+    session = Session("c1", config=HEARTBEATS)
+    assert session.note(WAIT) == []
+    session.open()
+    session.end()
+    assert session.note(WAIT) == []
+
+
+@pytest.mark.parametrize("response_id", [0, -1, -(2**70)])
+def test_an_id_that_no_request_has_is_ignored(response_id: int) -> None:
+    session = answering()
+    assert "expected 1 or more" in logged(session.receive(asked(response_id)))
+    assert session.is_open(1)
+
+
+def test_the_latest_request_counts_also_when_its_id_is_lower() -> None:
+    session = answering(5)
+    assert started(session.receive(asked(3))).response_id == 3
+    assert session.finish(5) == []
+    assert "asked before" in logged(session.receive(asked(5)))
+    assert sent(session.finish(3, "Yes."))[0]["response_id"] == 3
+
+
+def test_what_this_kit_does_not_know_is_kept() -> None:
+    session = greeted()
+    session.receive('{"interaction_type":"call_details","call":{"call_id":"c1","sip":{"x":1}}}')
+    turn = started(session.receive(asked(1, mood="good")))
+    assert (turn.facts.call_id, turn.details["sip"]) == ("c1", {"x": 1})
+    assert turn.fields["mood"] == "good"
+    assert Turn(0, "c1").fields == {}
+
+
+class AnyCall(RuleBasedStateMachine):
+    """Everything that can happen to a call, in any order, beside a model of what is alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session = Session("c1", config=HEARTBEATS)
+        self.asked: set[int] = set()
+        self.alive: int | None = None
+        self.ended: list[int] = []
+        self.is_closed = False
+
+    @initialize(again=st.booleans())
+    def open(self, again: bool) -> None:
+        first, *rest = self.session.open(again=again)
+        assert sent([first])[0]["response_type"] == "config"
+        self.check(rest)
+        assert (self.alive == 0) is not again
+
+    @rule(response_id=st.integers(-1, 8), kind=st.sampled_from(REQUESTS))
+    def ask(self, response_id: int, kind: str) -> None:
+        is_leaving = self.session.state is State.LEAVING
+        is_new = response_id > 0 and response_id not in self.asked and not self.is_closed
+        if is_new:
+            self.asked.add(response_id)
+            self.end_turn()
+        effects = self.session.receive(asked(response_id, kind))
+        self.check(effects)
+        assert (self.alive == response_id) or not is_new or is_leaving
+
+    @rule(text=st.text(), response_id=st.integers(-1, 8))
+    def say(self, text: str, response_id: int) -> None:
+        with contextlib.suppress(ServerProtocolError, UnicodeEncodeError):
+            self.check(self.session.say(response_id, text), response_id)
+
+    @rule(piece=st.sampled_from(PIECES), response_id=st.integers(-1, 8))
+    def do(self, piece: Piece, response_id: int) -> None:
+        self.check(self.session.say(response_id, piece), response_id)
+
+    @rule(response_id=st.integers(-1, 8), fails=st.booleans())
+    def end_one(self, response_id: int, fails: bool) -> None:
+        end = self.session.fail if fails else self.session.finish
+        self.check(end(response_id), response_id)
+
+    @rule(frame=st.sampled_from(HARMLESS))
+    def hear(self, frame: str) -> None:
+        assert not any(isinstance(effect, Start) for effect in self.session.receive(frame))
+
+    @rule(note=st.sampled_from(NOTES))
+    def note(self, note: Note) -> None:
+        self.check(self.session.note(note), self.alive)
+
+    @rule(frame=st.sampled_from(["null", "Hello", None, b"{}"]))
+    def break_in(self, frame: Any) -> None:
+        self.end_turn()
+        self.check(self.session.receive(frame))
+        self.is_closed = True
+
+    @rule()
+    def stop(self) -> None:
+        self.check(self.session.stop())
+
+    @rule()
+    def hang_up(self) -> None:
+        self.end_turn()
+        self.session.end()
+        self.is_closed = True
+
+    def end_turn(self) -> None:
+        """Superseded, interrupted or closed: whatever was alive is over."""
+        if self.alive is not None:
+            self.ended.append(self.alive)
+        self.alive = None
+
+    def check(self, effects: list[Effect], speaker: int | None = None) -> None:
+        for effect in effects:
+            assert not self.is_closed, "nothing after the close"
+            match effect:
+                case Start(turn):
+                    assert self.alive is None, "one generation a call"
+                    self.alive = turn.response_id
+                case Send(frame):
+                    self.check_frame(json.loads(frame, parse_constant=pytest.fail), speaker)
+                case Close():
+                    self.end_turn()
+                    self.is_closed = True
+
+    def check_frame(self, frame: dict[str, Any], speaker: int | None) -> None:
+        if frame["response_type"] == "response":
+            assert frame["response_id"] == speaker == self.alive, "only the newest id speaks"
+            if frame["content_complete"]:
+                self.end_turn()
+
+    @invariant()
+    def every_turn_ends_once(self) -> None:
+        assert len(self.ended) == len(set(self.ended))
+        assert self.alive is None or self.session.is_open(self.alive)
+        assert self.is_closed == (self.session.state is State.OVER)
+
+
+test_whatever_happens_only_the_newest_turn_speaks_and_each_ends_once = AnyCall.TestCase

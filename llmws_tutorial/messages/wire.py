@@ -86,11 +86,17 @@ def write(message: Request | ServerMessage) -> str:
     """Write a message as the text of one frame, if the other side would take it.
 
     Raises:
-        ServerProtocolError: when a field has the wrong type or is out of range.
+        ServerProtocolError: when it is no message, or a field has the wrong type, is out of range,
+            or holds what JSON cannot.
     """
-    frame = _encoder.encode(message)
+    reader = _written.get(type(message))
+    if reader is None:
+        raise ServerProtocolError(f"expected a message, got {type(message).__name__}")
     try:
-        _written[type(message)].decode(frame)
+        frame = _encoder.encode(message)
+        reader.decode(frame)
+    except (TypeError, UnicodeEncodeError, RecursionError) as error:
+        raise ServerProtocolError(f"no JSON can hold it: {_lower_first(str(error))}") from None
     except msgspec.ValidationError as error:
         raise ServerProtocolError(f"mistyped message: {_lower_first(str(error))}") from None
     return frame.decode()

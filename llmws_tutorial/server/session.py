@@ -239,10 +239,11 @@ class Session:
 
     def note(self, note: Note) -> list[Effect]:
         """Send a message that belongs to no turn; an interrupt ends the turn that is open."""
-        if self.state in (State.NEW, State.OVER):
+        is_interrupt = isinstance(note, AgentInterrupt)
+        if self.state in (State.NEW, State.OVER) or (is_interrupt and self.state is State.LEAVING):
             return []
         ended: list[Effect] = []
-        if isinstance(note, AgentInterrupt) and self.is_open(self.response_id):
+        if is_interrupt and self.is_open(self.response_id):
             self._action = None
             ended = [*self.finish(self.response_id), Cancel()]
         return [*ended, Send(write(note))]
