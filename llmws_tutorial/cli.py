@@ -11,7 +11,8 @@ import sys
 import threading
 import traceback
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -25,8 +26,8 @@ from llmws_tutorial.messages.schema import Format, generate
 from llmws_tutorial.notebook import open_tunnel, serve
 from llmws_tutorial.notebook.doctor import PROJECT, examine
 from llmws_tutorial.notebook.lessons import LESSONS
-from llmws_tutorial.notebook.runtime import bind
-from llmws_tutorial.server import create_app
+from llmws_tutorial.notebook.runtime import LOOPBACK, bind
+from llmws_tutorial.server import Settings, create_app
 from llmws_tutorial.server.listener import run
 from llmws_tutorial.simulator import Line, dial, place_call
 from llmws_tutorial.steps import step3
@@ -119,18 +120,29 @@ def serve_forever(
     model: Annotated[
         str | None, typer.Option(help="An agent over this model, at OPENAI_BASE_URL.")
     ] = None,
-    port: Annotated[int, typer.Option(help="The port on 127.0.0.1.", min=0, max=65535)] = 3000,
+    port: Annotated[int, typer.Option(help="The port; 0 is a free one.", min=0, max=65535)] = 3000,
+    host: Annotated[
+        str, typer.Option(help="The address; one that others reach wants LLMWS_SECRET.")
+    ] = LOOPBACK,
 ) -> None:
     """Serve an app, or the server of a step, until Ctrl-C."""
+    settings = Settings()
+    if not (settings.secret or _is_loopback(host)):
+        raise SetupError(
+            f"at {host} others can call: set LLMWS_SECRET to a long random word; it becomes a part "
+            "of the path, /llm-websocket/<secret>/"
+        )
     if model is not None:
         asgi_app = _agent(model)
     else:
         asgi_app = _load(target or f"llmws_tutorial.steps.step{step}:app")
-    with bind(port) as listener:
+    with bind(port, host) as listener:
         port = listener.getsockname()[1]
-        print(f"calls arrive at ws://127.0.0.1:{port}/llm-websocket/ (Ctrl-C stops)", flush=True)
+        name = f"[{host}]" if ":" in host else host
+        path = f"llm-websocket/{'<LLMWS_SECRET>/' if settings.secret else ''}"
+        print(f"calls arrive at ws://{name}:{port}/{path} (Ctrl-C stops)", flush=True)
         try:
-            run(asgi_app, listener)
+            run(asgi_app, listener, logs_json=settings.logs_json)
         except SystemExit:  # how uvicorn gives up on an app that fails to start
             raise SetupError("the app did not start; the lines above say why") from None
         except KeyboardInterrupt:  # raised by uvicorn again, once every call has ended
@@ -182,10 +194,10 @@ async def _demo(url: str) -> None:
 async def _call(url: str, say: list[str] | None, speed: float) -> None:
     async with dial(url, speed=speed) as line:
         _show(line, await line.listen(ANSWER_S))
-        texts = _typed() if say is None else _given(say)
-        while line.is_open and (text := await anext(texts, None)) is not None:
-            await (line.say(text) if text.strip() else line.stay_silent())
-            _show(line, await line.listen(ANSWER_S))
+        async with contextlib.aclosing(_typed() if say is None else _given(say)) as texts:
+            while line.is_open and (text := await anext(texts, None)) is not None:
+                await (line.say(text) if text.strip() else line.stay_silent())
+                _show(line, await line.listen(ANSWER_S))
     for frame in line.record.dropped:
         print(f"dropped, {frame.dropped}: {frame.data!r}")
     print(f"call over: {line.record.disconnection_reason}")
@@ -196,13 +208,13 @@ def _show(line: Line, heard: str) -> None:
         print(f"agent: {heard or '(silent)'}", flush=True)
 
 
-async def _given(say: list[str]) -> AsyncIterator[str]:
+async def _given(say: list[str]) -> AsyncGenerator[str, None]:
     for text in say:
         print(f"you:   {text.strip() or '(silent)'}", flush=True)
         yield text
 
 
-async def _typed() -> AsyncIterator[str]:
+async def _typed() -> AsyncGenerator[str, None]:
     """The lines of standard input, read by a thread that Ctrl-C need not wait for."""
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[str] = asyncio.Queue()
@@ -225,6 +237,13 @@ def _agent(model: str) -> Any:
     except ImportError:
         raise SetupError("models are spoken to with openai: pip install openai") from None
     return create_app(LlmResponder(model))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _load(target: str) -> Any:

@@ -20,12 +20,14 @@ from urllib.request import urlopen
 
 import pytest
 from fastapi import FastAPI, WebSocket
+from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from llmws_tutorial import __version__, cli
 from llmws_tutorial.errors import LlmwsError
 from llmws_tutorial.messages.schema import FOLDER
 from llmws_tutorial.notebook import Server, serve
+from llmws_tutorial.server.listener import DRAIN_S
 from llmws_tutorial.simulator import place_call
 from llmws_tutorial.steps import step1, step3
 
@@ -259,6 +261,87 @@ def test_an_open_call_does_not_keep_the_server_from_stopping() -> None:
         with connect(f"{url}call", close_timeout=1) as call:
             assert call.recv(timeout=5)
             assert press_ctrl_c(process).splitlines()[-1] == "stopped"
+
+
+SLOW = """
+import asyncio
+from llmws_tutorial.server import create_app
+
+async def slow(turn):
+    yield "Well. "
+    await asyncio.sleep(SECONDS)
+    yield "That is all."
+
+app = create_app(slow)
+"""
+
+
+@pytest.mark.parametrize(("seconds", "is_heard"), [("1", True), ("30", False)])
+def test_sigterm_lets_an_answer_end_closes_1012_and_exits_in_time(
+    seconds: str, is_heard: bool
+) -> None:
+    Path("mine.py").write_text(SLOW.replace("SECONDS", seconds))
+    with child("serve", "mine:app", "--port", "0") as process:
+        url = read_until(process, r"(ws://\S+)")
+        with connect(f"{url}c1", close_timeout=1) as call:
+            while json.loads(call.recv(timeout=5)).get("content") != "Well. ":
+                pass
+            process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            call.send('{"interaction_type":"ping_pong","timestamp":12}')
+            heard = []
+            with contextlib.suppress(ConnectionClosedError):
+                while True:
+                    heard.append(json.loads(call.recv(timeout=10)))
+            code = call.close_code
+        shown = process.communicate(timeout=30)[0]
+        assert time.monotonic() - began < DRAIN_S + 2
+    assert {"response_type": "ping_pong", "timestamp": 12} in heard
+    assert ("That is all." in str(heard), heard[-1].get("content_complete", False)) == (
+        (is_heard, is_heard)
+    )
+    assert (code, process.returncode) == (1012, -signal.SIGTERM)
+    assert "Traceback" not in shown
+
+
+def test_log_lines_are_json_when_asked() -> None:
+    Path("mine.py").write_text(SLOW.replace("SECONDS", "0"))
+    with child("serve", "mine:app", "--port", "0", LLMWS_LOGS_JSON="1") as process:
+        url = read_until(process, r"(ws://\S+)")
+        with connect(f"{url}c1") as call:
+            call.send("{}")
+            while not json.loads(call.recv(timeout=5)).get("content_complete"):
+                pass
+        line = json.loads(read_until(process, r'^(.*"event": "ignored".*)$'))
+        press_ctrl_c(process)
+    assert line["message"] == "call 'c1': ignored, unknown interaction_type ''"
+    assert (line["level"], line["call_id"]) == ("info", "c1")
+
+
+def test_where_others_can_call_a_secret_is_wanted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert llmws("serve", "--host", "0.0.0.0", "--port", "0") == 2
+    assert complaint(capsys).startswith("llmws: at 0.0.0.0 others can call: set LLMWS_SECRET")
+    monkeypatch.setenv("LLMWS_SECRET", "s3cret")
+    with child("serve", "--host", "0.0.0.0", "--port", "0") as process:
+        shown = read_until(process, r"calls arrive at (\S+)")
+        press_ctrl_c(process)
+    assert re.fullmatch(r"ws://0\.0\.0\.0:\d+/llm-websocket/<LLMWS_SECRET>/", shown)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
+def test_at_home_no_secret_is_wanted(host: str) -> None:
+    with child("serve", "--host", host, "--port", "0") as process:
+        assert host in read_until(process, r"calls arrive at (\S+)")
+        press_ctrl_c(process)
+
+
+def test_an_address_of_another_machine_cannot_be_had(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMWS_SECRET", "s3cret")
+        assert llmws("serve", "--host", "203.0.113.1") == 2
+    assert complaint(capsys).startswith("llmws: port 3000 at 203.0.113.1 cannot be had (")
 
 
 def test_a_server_can_be_stopped_before_it_has_started() -> None:

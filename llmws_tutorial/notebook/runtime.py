@@ -23,6 +23,8 @@ from llmws_tutorial.errors import PortBusy, SetupError
 from llmws_tutorial.notebook.log import ServerLog
 from llmws_tutorial.server.listener import configure
 
+LOOPBACK: Final = "127.0.0.1"
+"""Where nobody but this machine can connect."""
 GRACE_S: Final = 0.4
 """How long open calls may take to end when the server stops."""
 _STARTUP_S: Final = 10.0
@@ -147,25 +149,31 @@ def serve(app: Any, *, port: int = 0, name: str | None = None, show_log: bool = 
     return server
 
 
-def bind(port: int) -> socket.socket:
-    """Take a TCP port on 127.0.0.1; 0 takes a free one.
+def bind(port: int, host: str = LOOPBACK) -> socket.socket:
+    """Take a TCP port; 0 takes a free one.
+
+    Args:
+        port: the port.
+        host: the address of this machine to listen at.
 
     Raises:
         PortBusy: when it cannot be had.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     reuse = sys.platform != "win32"  # there the option means to share the port
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
     try:
-        listener.bind(("127.0.0.1", port))
+        listener.bind((host, port))
         listener.listen(128)  # now, so that a second server cannot take the same port
     except OverflowError:
         listener.close()
         raise PortBusy(f"port {port} does not exist, expected 1 to 65535, or 0 for any") from None
     except OSError as error:
         listener.close()
+        where = "" if host == LOOPBACK else f" at {host}"
         raise PortBusy(
-            f"port {port} cannot be had ({error.strerror}): end the program that has it, "
+            f"port {port}{where} cannot be had ({error.strerror}): end the program that has it, "
             "or leave port out to take a free one"
         ) from None
     return listener

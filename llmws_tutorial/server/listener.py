@@ -9,6 +9,7 @@ import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from llmws_tutorial.server.guards import CallSocket, guarded, tidy
+from llmws_tutorial.server.log import JsonLines
 
 MESSAGE_BYTES: Final = 2**20
 """The longest message: the transcript of an hour's call, with word times, fits."""
@@ -45,9 +46,19 @@ def configure(app: Any, *, drain_s: float = DRAIN_S, **options: Any) -> uvicorn.
     return config
 
 
-def run(app: Any, listener: socket.socket) -> None:
-    """Serve an app on a bound socket until Ctrl-C, with rare and short garbage pauses."""
-    server = uvicorn.Server(configure(app))
+def run(app: Any, listener: socket.socket, *, logs_json: bool = False) -> None:
+    """Serve an app on a bound socket until Ctrl-C, with rare and short garbage pauses.
+
+    Args:
+        app: an ASGI app.
+        listener: the socket.
+        logs_json: whether each log line is a JSON object.
+    """
+    # of uvicorn's own lines, one a connection would be a seventh of what a connection costs
+    server = uvicorn.Server(configure(app, log_level="warning"))
+    if logs_json:
+        for handler in logging.getLogger("uvicorn").handlers:
+            handler.setFormatter(JsonLines())
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 10, 100)

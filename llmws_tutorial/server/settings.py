@@ -18,6 +18,7 @@ class Settings(BaseSettings):
             requests starts only one (seconds).
         facts_s: how long a greeting waits for the facts of the call (seconds).
         call_s: how long a call may last (seconds).
+        logs_json: whether ``llmws serve`` logs lines of JSON.
         logs_transcripts: whether what was said may be logged; it is personal data.
     """
 
@@ -31,4 +32,5 @@ class Settings(BaseSettings):
     settle_s: float = Field(default=0.01, ge=0)
     facts_s: float = Field(default=2.0, gt=0)
     call_s: float = Field(default=3600.0, gt=0)
+    logs_json: bool = False
     logs_transcripts: bool = False
