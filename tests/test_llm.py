@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -84,6 +85,30 @@ def test_a_silence_is_answered_with_a_nudge() -> None:
 def test_a_model_that_fails_ends_the_turn_in_words(model: ScriptedLlm) -> None:
     settings = QUICK if model.pieces[:1] == [PATIENCE_S] else Settings()
     assert str(call(model, "Hello?", settings=settings)).splitlines()[-1] == f"agent: {EXCUSE}"
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [
+        (ScriptedLlm(status=401), "the model 'm' answered with HTTP 401 (no code)"),
+        (ScriptedLlm([{"error": {"message": "a secret", "code": "too_much"}}]), "(too_much)"),
+        (None, "the model 'm' cannot be reached at http://127.0.0.1:9/v1/"),
+    ],
+)
+def test_why_a_model_failed_is_one_line_without_its_words(
+    model: ScriptedLlm | None, problem: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with contextlib.ExitStack() as stack:
+        url = "http://127.0.0.1:9/"
+        if model is not None:
+            url = stack.enter_context(serve(model.app, name="model", show_log=False)).url
+        app = create_app(LlmResponder("m", client=connect(f"{url}v1")), settings=Settings())
+        server = stack.enter_context(serve(app, name="agent", show_log=False))
+        with caplog.at_level(logging.INFO):
+            asyncio.run(place_call(server.websocket_url, ["Hello?"], speed=200))
+    [line] = [line for line in caplog.messages if ": failed, turn 1: " in line]
+    assert problem in line
+    assert "secret" not in caplog.text
 
 
 def test_a_turn_that_dies_closes_the_stream_to_the_model_at_once() -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
-from openai import AsyncOpenAI
+from openai import APIConnectionError, APIError, APIStatusError, AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
 from llmws_tutorial.errors import ResponderError, SetupError
@@ -61,18 +61,28 @@ class LlmResponder:
         return self._greeting if turn.kind == "begin" else self._ask(turn)
 
     async def _ask(self, turn: Turn) -> AsyncIterator[Piece]:
-        stream = await self._client.chat.completions.create(
-            model=self._model, messages=self._messages(turn), stream=True
-        )
         has_spoken = False
-        async with stream:
-            async for chunk in stream:
-                text = chunk.choices[0].delta.content if chunk.choices else None
-                if text:
-                    has_spoken = True
-                    yield text
+        try:
+            stream = await self._client.chat.completions.create(
+                model=self._model, messages=self._messages(turn), stream=True
+            )
+            async with stream:
+                async for chunk in stream:
+                    text = chunk.choices[0].delta.content if chunk.choices else None
+                    if text:
+                        has_spoken = True
+                        yield text
+        except APIError as error:
+            raise ResponderError(f"the model {self._model!r} {self._problem(error)}") from error
         if not has_spoken:
             raise ResponderError(f"the model {self._model!r} answered without a word")
+
+    def _problem(self, error: APIError) -> str:
+        """What went wrong, without the provider's words: they could quote the conversation."""
+        if isinstance(error, APIConnectionError):
+            return f"cannot be reached at {self._client.base_url}"
+        status = f"HTTP {error.status_code}" if isinstance(error, APIStatusError) else "an error"
+        return f"answered with {status} ({error.code or error.type or 'no code'})"
 
     def _messages(self, turn: Turn) -> list[ChatCompletionMessageParam]:
         messages: list[ChatCompletionMessageParam] = [{"role": "system", "content": self._prompt}]

@@ -34,8 +34,9 @@ def cause(error: BaseException) -> str:
     """
     if isinstance(error, LlmwsError):
         return one_line(str(error))
-    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-    return f"{type(error).__name__} in {frame.f_code.co_name}, line {line}"
+    kind = type(error).__name__
+    places = list(traceback.walk_tb(error.__traceback__))
+    return f"{kind} in {places[-1][0].f_code.co_name}, line {places[-1][1]}" if places else kind
 
 
 class JsonLines(logging.Formatter):

@@ -215,8 +215,11 @@ class _Inbox:
         body = bytearray()
         self._reading += 1
         try:
-            async with asyncio.timeout(self._limits.read_s):
-                async for chunk in request.stream():
+            async with (
+                asyncio.timeout(self._limits.read_s),
+                contextlib.aclosing(request.stream()) as chunks,
+            ):
+                async for chunk in chunks:
                     body += chunk
                     if len(body) > self._limits.body_bytes:
                         raise _Refused(413, f"a body of more than {self._limits.body_bytes} bytes")
