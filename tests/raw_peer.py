@@ -28,7 +28,9 @@ class Listening:
 
     Attributes:
         port: where it listens.
+        url: where a client dials the call ``c1``.
         connections: those of uvicorn.
+        tasks: those of uvicorn, one a connection.
     """
 
     def __init__(self, app: Any, **options: Any) -> None:
@@ -36,7 +38,9 @@ class Listening:
         self._server = uvicorn.Server(configure(app, drain_s=1, **options))
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
+        self.url = f"ws://127.0.0.1:{self.port}/llm-websocket/c1"
         self.connections: set[Any] = self._server.server_state.connections
+        self.tasks: set[Any] = self._server.server_state.tasks
         self._peers = contextlib.ExitStack()
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
         self._thread.start()

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import json
 import logging
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -294,6 +295,29 @@ class Broken:
     def returns_half_a_character(self) -> str:
         return "\ud800"
 
+    def exits(self) -> str:
+        raise SystemExit(3)
+
+    async def exits_later(self) -> AsyncIterator[Piece]:
+        sys.exit(3)
+        yield "never"
+
+    def cancels(self) -> str:
+        raise asyncio.CancelledError
+
+    async def awaits_what_was_cancelled(self) -> str:
+        inner = asyncio.ensure_future(asyncio.sleep(PATIENCE_S))
+        asyncio.get_running_loop().call_soon(inner.cancel)
+        await inner
+        return "never"
+
+    async def raises_a_group(self) -> str:
+        raise BaseExceptionGroup("both", [KeyError("a"), KeyboardInterrupt()])
+
+    async def yields_nothing(self) -> AsyncIterator[Piece]:
+        return
+        yield "never"
+
 
 @pytest.mark.parametrize("way", [way for way in vars(Broken) if not way.startswith("_")])
 def test_a_responder_that_fails_still_closes_its_turn_in_words(way: str) -> None:
@@ -302,6 +326,58 @@ def test_a_responder_that_fails_still_closes_its_turn_in_words(way: str) -> None
         assert answer(ws, 1) == EXCUSE
         ask(ws, 2)
         assert answer(ws, 2) == EXCUSE
+
+
+def test_an_empty_answer_is_silence_and_no_failure() -> None:
+    with calling(ScriptedResponder([], [[""]])) as ws:
+        ask(ws, 1)
+        assert answer(ws, 1) == ""
+        ask(ws, 2, "reminder_required")
+        assert answer(ws, 2) == ""
+
+
+class SlowToStop:
+    """Needs some time to clean up after each turn, as one that closes a stream does."""
+
+    def __init__(self) -> None:
+        self.open = self.most = 0
+
+    async def __call__(self, turn: Turn) -> AsyncIterator[Piece]:
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            yield f"turn {turn.response_id}"
+            await asyncio.sleep(PATIENCE_S * (turn.response_id in (1, 2)))
+        finally:
+            await asyncio.sleep(0.1)
+            self.open -= 1
+
+
+def test_there_are_never_two_generations_also_when_they_are_slow_to_stop() -> None:
+    responder = SlowToStop()
+    with calling(responder, settings=Settings(settle_s=0)) as ws:
+        ask(ws, 1)
+        assert received(ws)["content"] == "turn 1"
+        ask(ws, 2)
+        ping(ws)  # the second has begun to wait for the first
+        ask(ws, 3)
+        assert answer(ws, 3) == "turn 3"
+    assert responder.most == 1
+
+
+def test_a_responder_that_never_waits_leaves_time_to_others() -> None:
+    async def chatter(turn: Turn) -> AsyncIterator[Piece]:
+        while turn.response_id == 1:
+            yield "la "
+        yield "Enough."
+
+    with calling(chatter, settings=Settings(settle_s=0)) as ws:
+        ask(ws, 1)
+        received(ws)
+        ask(ws, 2)
+        while (message := received(ws))["response_id"] == 1:
+            pass
+        assert message["content"] == "Enough."
 
 
 def test_a_responder_that_stops_in_mid_answer_excuses_itself_after_it() -> None:
@@ -376,6 +452,46 @@ def test_a_call_that_is_dialled_again_takes_over_from_its_dead_socket() -> None:
             assert {json.loads(text)["response_id"] for text in dead} <= {1}
             assert dead.close_code == 1001
     assert responder.most == 1
+
+
+def test_a_call_that_was_lost_before_its_greeting_is_greeted() -> None:
+    async def slow(turn: Turn) -> str:
+        await asyncio.sleep(0.3)
+        return "Hello."
+
+    with serving(slow) as server:
+        with dialled(server) as ws:
+            received(ws)
+            ws.socket.shutdown(2)
+        until(server, "llmws_open_calls ", 0)
+        with dialled(server) as ws:
+            assert received(ws)["response_type"] == "config"
+            assert answer(ws, 0) == "Hello."
+
+
+def test_a_call_that_is_open_may_come_again_when_there_is_no_place_for_others() -> None:
+    full = Settings(max_calls=1)
+    with (
+        serving(DummyResponder(), settings=full) as server,
+        dialled(server) as dead,
+        dialled(server) as ws,
+    ):
+        assert received(ws)["response_type"] == "config"
+        assert [json.loads(text)["response_type"] for text in dead] == ["config", "response"]
+        with pytest.raises(InvalidStatus, match="HTTP 503"), dialled(server, "c2"):
+            pass
+
+
+def test_every_answer_that_is_waited_for_is_timed() -> None:
+    async def think(turn: Turn) -> str:
+        return "Yes."
+
+    with serving(think) as server, dialled(server) as ws:
+        received(ws)
+        answer(ws, 0)
+        ask(ws, 1)
+        answer(ws, 1)
+        assert counted(server, "llmws_first_piece_seconds_count") == 2
 
 
 def test_a_call_that_was_hung_up_is_greeted_when_its_id_comes_again() -> None:

@@ -4,12 +4,14 @@ import asyncio
 import json
 import logging
 import socket
+import struct
 import threading
 from typing import Any
 
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from websockets.asyncio.client import connect
+from websockets.sync.client import connect as dial_sync
 
 from llmws_tutorial.server import DummyResponder, Piece, Settings, Turn, create_app, guards
 from llmws_tutorial.server.guards import FRAGMENTS, SLICE_BYTES, guarded
@@ -17,6 +19,7 @@ from llmws_tutorial.server.listener import MESSAGE_BYTES
 from llmws_tutorial.server.open_call import ODD_LINES
 from tests.raw_peer import (
     CLOSE,
+    HOST,
     PATIENCE_S,
     PING,
     PONG,
@@ -276,6 +279,73 @@ def test_a_refusal_is_no_error_and_hides_the_secret(caplog: pytest.LogCaptureFix
     assert 'WebSocket /llm-websocket/***/c1" [accepted]' in caplog.text
     assert not {"s3cret", "guess"} & set(caplog.text.replace("/", " ").split())
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("path", ["S3CRET", "S3CRET?x", "S3CRET/c1", "../S3CRET/c1"])
+def test_the_secret_is_in_no_line_of_the_log(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    app = create_app(DummyResponder(), settings=Settings(secret="S3CRET"))
+    with caplog.at_level(logging.INFO), listening(app) as server:
+        server.dial(f"GET /llm-websocket/{path} {HOST}Connection: close\r\n\r\n").rest()
+        dialled = server.dial(UPGRADE.format(path) + "\r\n")
+        until(lambda: "WebSocket" in caplog.text)
+        dialled.socket.close()
+    assert "S3CRET" not in caplog.text
+
+
+def test_a_peer_that_resets_during_the_handshake_is_no_error(
+    stack: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.2)
+        await app(scope, receive, send)
+
+    app = create_app(DummyResponder(), settings=Settings())
+    with caplog.at_level(logging.INFO), listening(late, **stack) as server:
+        peer = server.dial(UPGRADE.format("c1") + "\r\n")
+        until(lambda: any(hasattr(connection, "queue") for connection in server.connections))
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.socket.close()
+        until(lambda: not server.connections)
+        until(lambda: not server.tasks)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+    assert "'c1'" not in caplog.text, "no call was held"
+
+
+def test_a_peer_that_reads_no_answer_is_gone_after_a_while(stack: Any, hurried: None) -> None:
+    with listening(**stack) as server:
+        peer = server.dial(receives=4096)
+        peer.push(f"GET /metrics {HOST}\r\n".encode() * 100, most=2**20)
+        until(lambda: not server.connections)
+
+
+def test_a_peer_that_reads_nothing_does_not_hold_up_the_end(
+    stack: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def talkative(turn: Turn) -> Any:
+        while True:
+            yield "la " * 1000
+            await asyncio.sleep(0)
+
+    app = create_app(talkative, settings=Settings())
+    with caplog.at_level(logging.INFO), listening(app, **stack) as server:
+        server.call(receives=4096)
+        [connection] = server.connections
+        until(lambda: not connection.writable.is_set())
+    assert "Traceback" not in caplog.text
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 2**16 - 1, 2**16])
+def test_a_text_of_any_length_is_framed(stack: Any, size: int) -> None:
+    async def say(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "x" * size})
+        await send({"type": "websocket.send", "bytes": b"y"})
+        await send({"type": "websocket.close"})
+
+    with listening(say, **stack) as server, dial_sync(server.url, proxy=None) as ws:
+        assert list(ws) == ["x" * size, b"y"]
 
 
 def test_many_calls_at_once_never_see_each_other(stack: Any) -> None:

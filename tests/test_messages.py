@@ -1,6 +1,7 @@
 """The wire: one table of frames serves reading and writing."""
 
 import contextlib
+import gc
 import json
 from typing import Any
 
@@ -272,6 +273,33 @@ def test_a_request_shows_what_was_said() -> None:
 def test_messages_cannot_be_changed() -> None:
     with pytest.raises(AttributeError, match="immutable"):
         HELLO.content = "Bye"  # type: ignore[misc]
+
+
+def test_facts_that_are_mistyped_do_not_spoil_the_others() -> None:
+    call = {"from_number": 7, "call_id": "c1", "retell_llm_dynamic_variables": {"a": 1}, "new": 1}
+    frame = {"interaction_type": "call_details", "call": call}
+    assert read_request(json.dumps(frame)) == CallDetails(call=CallFacts(call_id="c1"))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"interaction_type":"zebra","x":[' + "[0]," * 1000 + "0]}",
+        '{"interaction_type":"ping_pong","timestamp":"' + "x" * 1000 + '"}',
+        '{"interaction_type":"update_only","x":"\\ud800' + "x" * 1000 + '"}',
+        "[" * 1000,
+    ],
+)
+def test_a_frame_that_is_odd_is_forgotten_at_once(frame: str) -> None:
+    """By its last reference: the server looks for garbage that is in a cycle only rarely."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            outcome(frame)
+        assert gc.collect() < 10
+    finally:
+        gc.enable()
 
 
 @given(st.integers(0, 2**53), texts, st.booleans(), st.booleans())

@@ -236,12 +236,21 @@ def test_a_body_may_come_in_pieces_up_to_its_limit() -> None:
     assert asyncio.run(Hook(body_bytes=len(whole) - 1).post(*pieces)) == 413
 
 
+def test_a_body_that_nobody_signed_is_not_even_read() -> None:
+    """Or strangers with slow bodies would take every place."""
+    unreadable = "reading this raises"
+    assert asyncio.run(Hook().post(last=unreadable, signature=None)) == 401
+    with pytest.raises(TypeError):
+        asyncio.run(Hook().post(last=unreadable))
+
+
 def test_a_body_that_is_too_long_is_read_no_further() -> None:
     hook = Hook(body_bytes=2**20)
     piece = b"x" * 2**16
     tracemalloc.start()
     try:
-        assert asyncio.run(hook.post(*[piece] * 4096, signature="v=1,d=2")) == 413
+        signature = f"v={clock_ms()},d={'0' * 64}"
+        assert asyncio.run(hook.post(*[piece] * 4096, signature=signature)) == 413
         assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
     finally:
         tracemalloc.stop()

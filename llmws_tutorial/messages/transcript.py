@@ -4,8 +4,9 @@ The platform sends the whole call again with every message, so most transcripts 
 They travel as raw JSON, and are turned into objects when somebody asks.
 """
 
-from collections.abc import Iterable
-from typing import Annotated, Any, Final
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -72,10 +73,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, repr_
     digit: str | None = None
 
 
-_NOTHING: Final = msgspec.Raw(b"[]")
+_Said = TypeVar("_Said", Utterance, Entry)
 _utterances: Final = msgspec.json.Decoder(tuple[Utterance, ...])
 _entries: Final = msgspec.json.Decoder(tuple[Entry, ...])
-_pieces: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_anything: Final = msgspec.json.Decoder()
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -98,27 +99,24 @@ def pack(said: Iterable[Utterance | Entry]) -> msgspec.Raw:
 
 def unpack_utterances(raw: msgspec.Raw) -> tuple[Utterance, ...]:
     """Read a raw transcript; an utterance that cannot be read is left out."""
-    return _unpack(_utterances, raw)
+    try:
+        return _utterances.decode(raw)
+    except msgspec.ValidationError:
+        return tuple(_readable(raw, Utterance))
 
 
 def unpack_entries(raw: msgspec.Raw) -> tuple[Entry, ...]:
     """Read a raw transcript with tool calls; an entry that cannot be read is left out."""
-    return _unpack(_entries, raw)
-
-
-def _unpack(decoder: "msgspec.json.Decoder[tuple[Any, ...]]", raw: msgspec.Raw) -> tuple[Any, ...]:
     try:
-        return decoder.decode(raw)
+        return _entries.decode(raw)
     except msgspec.ValidationError:
-        pass
-    try:
-        pieces = _pieces.decode(raw)
-    except msgspec.ValidationError:  # no list at all
-        return ()
-    readable: list[Any] = []
-    for piece in pieces:
-        try:
-            readable.extend(decoder.decode(b"[%b]" % bytes(piece)))
-        except msgspec.ValidationError:
-            continue
-    return tuple(readable)
+        return tuple(_readable(raw, Entry))
+
+
+def _readable(raw: msgspec.Raw, kind: type[_Said]) -> Iterator[_Said]:
+    items = _anything.decode(raw)
+    for item in items if isinstance(items, list) else ():
+        # an exception for each of half a million items would hold up every other call
+        if isinstance(item, dict) and isinstance(item.get("role"), str):
+            with contextlib.suppress(msgspec.ValidationError):
+                yield msgspec.convert(item, kind)

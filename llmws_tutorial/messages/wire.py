@@ -4,13 +4,14 @@ Reading is strict about types (``true`` is no number, ``"true"`` is no boolean, 
 tolerant about the rest: unknown fields and roles pass, because the platform adds both.
 """
 
+import contextlib
 import json
 from typing import Any, Final
 
 import msgspec
 
 from llmws_tutorial.errors import ForeignFrame, PlatformProtocolError, ServerProtocolError
-from llmws_tutorial.messages.requests import Request, UnknownRequest
+from llmws_tutorial.messages.requests import CallDetails, CallFacts, Request, UnknownRequest
 from llmws_tutorial.messages.responses import Response, ServerMessage
 
 
@@ -42,14 +43,16 @@ def read_request(frame: str) -> Request | UnknownRequest:
     try:
         return _requests.decode(frame)  # type: ignore[no-any-return]
     except _UNREADABLE as error:
-        problem = error
+        problem = _lower_first(str(error))  # the error itself would keep the frame in memory
     if (mended := _mend(frame)) != frame:
         return read_request(mended)
     fields = read_object(frame)
     kind = fields.get("interaction_type", "")
     if isinstance(kind, str) and kind not in _KNOWN_REQUESTS:
         return UnknownRequest(interaction_type=kind, fields=fields)
-    raise PlatformProtocolError(f"mistyped frame: {_lower_first(str(problem))}")
+    if kind == "call_details" and isinstance(fields.get("call"), dict):
+        return CallDetails(call=_readable_facts(fields["call"]))
+    raise PlatformProtocolError(f"mistyped frame: {problem}")
 
 
 def read_object(frame: str) -> dict[str, Any]:
@@ -100,6 +103,16 @@ def write(message: Request | ServerMessage) -> str:
     except msgspec.ValidationError as error:
         raise ServerProtocolError(f"mistyped message: {_lower_first(str(error))}") from None
     return frame.decode()
+
+
+def _readable_facts(call: dict[str, Any]) -> CallFacts:
+    """The facts of a call without those that are mistyped."""
+    readable: dict[str, Any] = {}
+    for name in call.keys() & set(CallFacts.__struct_fields__):
+        with contextlib.suppress(msgspec.ValidationError):
+            msgspec.convert({name: call[name]}, CallFacts)
+            readable[name] = call[name]
+    return msgspec.convert(readable, CallFacts)
 
 
 def _mend(frame: str) -> str:

@@ -1,5 +1,6 @@
 """The app: it lets calls in, holds an `OpenCall` for each, and decides nothing."""
 
+import contextlib
 import hmac
 import logging
 import re
@@ -14,6 +15,7 @@ from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from llmws_tutorial.messages import ConfigFields
+from llmws_tutorial.server.log import hide
 from llmws_tutorial.server.metrics import Metrics
 from llmws_tutorial.server.open_call import OpenCall
 from llmws_tutorial.server.session import EXCUSE, Session
@@ -57,6 +59,7 @@ def create_app(
         settings: limits and switches; None reads the environment and ``.env``.
     """
     settings = settings or Settings()
+    hide(settings.secret)
     config = config or ConfigFields(auto_reconnect=True, call_details=awaits_facts)
 
     def new_session(call_id: str) -> Session:
@@ -109,7 +112,11 @@ class CallEndpoint:
             await self._refuse(scope, send, status)
             return
         await receive()  # the request to connect
-        await send({"type": "websocket.accept"})
+        with contextlib.suppress(OSError):  # the peer has gone meanwhile
+            await send({"type": "websocket.accept"})
+            await self._hold(call_id, receive, send)
+
+    async def _hold(self, call_id: str, receive: Receive, send: Send) -> None:
         again = self._was_here(call_id)
         call = OpenCall(
             self._new_session(call_id),
@@ -127,7 +134,7 @@ class CallEndpoint:
             self.metrics.open_calls.dec()
             if self.calls.get(call_id) is call:
                 del self.calls[call_id]
-                if call.was_lost:
+                if call.was_lost and call.session.is_greeted:
                     self._lost[call_id] = monotonic()
 
     def _refusal(self, headers: Headers, secret: str, call_id: str) -> int | None:
@@ -140,7 +147,8 @@ class CallEndpoint:
             return 403
         if not _CALL_ID.fullmatch(call_id):
             return 403
-        return 503 if len(self.calls) >= self._settings.max_calls else None
+        is_known = call_id in self.calls or call_id in self._lost
+        return 503 if len(self.calls) >= self._settings.max_calls and not is_known else None
 
     def _is_called_by(self, host: str) -> bool:
         """Whether this is a name of this server; with a secret and no list, any name is."""
@@ -164,5 +172,5 @@ class CallEndpoint:
             del self._lost[next(iter(self._lost))]
         if call_id in self.calls:  # lost, and nobody has noticed here
             self.calls[call_id].replace()
-            return True
+            return self.calls[call_id].session.is_greeted
         return self._lost.pop(call_id, None) is not None

@@ -8,14 +8,14 @@ answered nor closed; fragments and pongs had no limit; a peer that reads nothing
 
 import asyncio
 import contextlib
-import logging
-import re
 from typing import Any, Final
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 from websockets.frames import Close, Frame
+from websockets.protocol import State
 
 HANDSHAKE_S: Final = 8.0
 """How long a request may take to arrive, from the first byte to the last of its body."""
@@ -39,14 +39,36 @@ def guarded(http: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
     return type(f"Punctual{http.__name__}", (_Punctual, http), {})
 
 
-class _Punctual(asyncio.Protocol):
+class _Impatient(asyncio.Protocol):
+    """A connection whose peer reads what is sent to it, or is gone after a while."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    _unread: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _stop_waiting(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+
+
+class _Punctual(_Impatient):
     """An HTTP connection that ends when a request is late, or its head too long.
 
     Between two requests uvicorn's own keep-alive limit holds; it ends with the first byte.
     """
 
-    loop: asyncio.AbstractEventLoop
-    transport: asyncio.Transport
     cycle: Any  # the request that is being answered, or was last; None before the first
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -74,20 +96,18 @@ class _Punctual(asyncio.Protocol):
         self._deadline = self.loop.call_later(HANDSHAKE_S, self.transport.abort)
 
 
-class CallSocket(WebSocketsSansIOProtocol):
+class CallSocket(_Impatient, WebSocketsSansIOProtocol):
     """A WebSocket connection whose peer cannot make it grow, nor keep it by reading nothing."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._backlog = b""
         self._late_pong = b""
-        self._unread: asyncio.TimerHandle | None = None
         self._linger_s = LINGER_S
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was left to do for the connection."""
         self._backlog = b""
-        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -139,7 +159,9 @@ class CallSocket(WebSocketsSansIOProtocol):
         """Close the connection in a while; what still arrives until then is forgotten."""
         if self.close_timer is not None:
             self.close_timer.cancel()
-        self.close_timer = self.loop.call_later(self._linger_s, self.transport.close)
+        is_stopping = self._linger_s < LINGER_S
+        cut = self.transport.abort if is_stopping else self.transport.close
+        self.close_timer = self.loop.call_later(self._linger_s, cut)
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
@@ -152,28 +174,34 @@ class CallSocket(WebSocketsSansIOProtocol):
             self._late_pong = b"".join(self.conn.data_to_send()) or self._late_pong
             self.transport.pause_reading()
 
-    def pause_writing(self) -> None:
-        """Give the peer some time to read what waits for it."""
-        super().pause_writing()
-        self._unread = self.loop.call_later(UNREAD_S, self.transport.abort)
-
     def resume_writing(self) -> None:
         """Go on, with the pong that is owed."""
         super().resume_writing()
-        self._stop_timer()
         if self._late_pong and not self.transport.is_closing():
             self.transport.write(self._late_pong)
             self._late_pong = b""
         self._go_on()
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send; uvicorn logs an error about a refusal, because it forgets that it was made."""
+        """Send; a text on a live connection takes the short way."""
+        if message["type"] == "websocket.send" and self._is_clear():
+            text = message.get("text")
+            if text is not None:
+                self.transport.write(text_frame(text.encode()))
+                return
         await super().send(message)
+        if message["type"] == "websocket.accept" and not self.handshake_complete:
+            raise ClientDisconnected  # the peer has gone; uvicorn lets the app go on
         if self.close_sent:
-            self.handshake_complete = True
+            self.handshake_complete = True  # uvicorn would log that a refused one was not
             if self._linger_s < LINGER_S:  # there is no time to wait long for the peer's close
                 self._read_on()
             self._go_on()
+
+    def _is_clear(self) -> bool:
+        """Whether a frame can be written as it is: a peer that reads, and no compression."""
+        is_open = self.conn.state is State.OPEN and not self.disconnected
+        return is_open and self.writable.is_set() and not self.conn.extensions
 
     async def receive(self) -> ASGIReceiveEvent:
         """Hand over a message; a flood of them leaves time to other calls."""
@@ -197,7 +225,10 @@ class CallSocket(WebSocketsSansIOProtocol):
         self._time_every_byte()
 
     def shutdown(self) -> None:
-        """Announce the end to the app, which may still finish what it is saying."""
+        """Announce the end to the app, which may still finish what it is saying.
+
+        A peer that does not take the close within what is left of the time is cut off.
+        """
         if self.close_sent or not self.handshake_complete:
             super().shutdown()
             return
@@ -221,18 +252,12 @@ class CallSocket(WebSocketsSansIOProtocol):
         if not self.disconnected:  # a buffer now counts as full when it is not empty
             self.transport.set_write_buffer_limits(0)
 
-    def _stop_timer(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
 
-
-def tidy(record: logging.LogRecord) -> bool:
-    """Make a record of uvicorn fit to be kept: one line, without the secret segment of a path."""
-    if "Invalid UTF-8" in record.msg:
-        record.exc_info = None
-    if isinstance(record.args, tuple):
-        record.args = tuple(
-            re.sub(r"(/llm-websocket/)[^?]*/", r"\1***/", arg) if isinstance(arg, str) else arg
-            for arg in record.args
-        )
-    return True
+def text_frame(payload: bytes) -> bytes:
+    """Make the frame of a whole text message, as a server sends it: RFC 6455, 5.2."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 2**16:
+        return bytes((0x81, 126)) + size.to_bytes(2) + payload
+    return bytes((0x81, 127)) + size.to_bytes(8) + payload

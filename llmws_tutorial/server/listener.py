@@ -8,8 +8,8 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from llmws_tutorial.server.guards import CallSocket, guarded, tidy
-from llmws_tutorial.server.log import JsonLines
+from llmws_tutorial.server.guards import CallSocket, guarded
+from llmws_tutorial.server.log import JsonLines, tidy
 
 MESSAGE_BYTES: Final = 2**20
 """The longest message: the transcript of an hour's call, with word times, fits."""

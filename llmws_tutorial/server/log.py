@@ -6,6 +6,7 @@ import re
 import traceback
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from llmws_tutorial.errors import LlmwsError
 
@@ -13,6 +14,7 @@ MOST_CHARACTERS: Final = 300
 """The longest text that comes from outside in a line."""
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CARD: Final = re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?!\d)")
+_secrets: set[str] = set()
 _STANDARD: Final = logging.makeLogRecord({}).__dict__.keys() | {"message", "asctime"}
 
 
@@ -37,6 +39,26 @@ def cause(error: BaseException) -> str:
     kind = type(error).__name__
     places = list(traceback.walk_tb(error.__traceback__))
     return f"{kind} in {places[-1][0].f_code.co_name}, line {places[-1][1]}" if places else kind
+
+
+def hide(secret: str) -> None:
+    """Let `tidy` mask this secret wherever it stands."""
+    _secrets.update({secret, quote(secret)} - {""})
+
+
+def tidy(record: logging.LogRecord) -> bool:
+    """Make a record of uvicorn fit to be kept: one line, without the secret segment of a path."""
+    if "Invalid UTF-8" in record.msg:  # what a peer sent is no error of this server
+        record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+    if isinstance(record.args, tuple):
+        record.args = tuple(_mask(arg) if isinstance(arg, str) else arg for arg in record.args)
+    return True
+
+
+def _mask(text: str) -> str:
+    for secret in _secrets:
+        text = text.replace(secret, "***")
+    return re.sub(r"(/llm-websocket/)[^?]*/", r"\1***/", text)
 
 
 class JsonLines(logging.Formatter):

@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import logging
 from asyncio import FIRST_COMPLETED
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from time import perf_counter
 from typing import Final
 
 from starlette.types import Message, Receive
 from starlette.types import Send as AsgiSend
 
+from llmws_tutorial.errors import ResponderError
 from llmws_tutorial.server.log import cause, one_line, redact
 from llmws_tutorial.server.metrics import Metrics
 from llmws_tutorial.server.session import (
@@ -39,6 +40,8 @@ SERVER_STOPS: Final = 1012
 """The code of a disconnect that our own listener announces, and that lets last words through."""
 ODD_LINES: Final = 100
 """How many odd frames of a call are logged; the metrics count all of them."""
+PIECES_IN_A_ROW: Final = 16
+"""How many pieces of an answer may go out before other calls have their turn."""
 STUBBORN_S: Final = 1.0
 """How long a cancelled turn may take to stop before the next one begins without it."""
 
@@ -70,7 +73,7 @@ class OpenCall:
         self._settings = settings
         self._metrics = metrics
         self._receive, self._send = asgi
-        self._turn: asyncio.Task[str] | None = None
+        self._turns: set[asyncio.Task[str]] = set()  # one, and the cancelled ones before it
         self._timers: list[asyncio.TimerHandle] = []
         self._late: set[asyncio.Task[None]] = set()
         self._odd = 0
@@ -105,7 +108,7 @@ class OpenCall:
     def stop(self) -> None:
         """End the call on this side, and cancel what is still being said."""
         self.session.end()
-        self._cancel_turn()
+        self._cancel_turns()
         for timer in self._timers:
             timer.cancel()
         for task in self._late:
@@ -127,9 +130,9 @@ class OpenCall:
     async def _leave(self) -> None:
         """Let the agent finish an answer; what the platform sends meanwhile is still taken."""
         await self._do(self.session.stop())
-        while self.session.state is State.LEAVING and self._turn is not None:
+        while self.session.state is State.LEAVING and self._turns:
             receiving = asyncio.ensure_future(self._receive())
-            await asyncio.wait({self._turn, receiving}, return_when=FIRST_COMPLETED)
+            await asyncio.wait({*self._turns, receiving}, return_when=FIRST_COMPLETED)
             if not receiving.done():
                 receiving.cancel()
             elif receiving.result()["type"] == "websocket.disconnect":
@@ -147,7 +150,7 @@ class OpenCall:
                 case Start(turn):
                     await self._start(turn)
                 case Cancel():
-                    self._cancel_turn()
+                    self._cancel_turns()
                 case Close(code, reason):
                     await self._put({"type": "websocket.close", "code": code, "reason": reason})
                 case _:
@@ -178,57 +181,70 @@ class OpenCall:
         task.add_done_callback(self._late.discard)
 
     async def _start(self, turn: Turn) -> None:
-        self._cancel_turn()
+        self._cancel_turns()
         try:
             reply = self._responder(turn)
-        except Exception as error:
+        except BaseException as error:
             self._count(turn, await self._fail(turn, error))
             return
         if isinstance(reply, str):
-            self._count(turn, await self._run(turn, reply, older=None))
+            self._count(turn, await self._run(turn, reply))
             return
-        self._turn = asyncio.create_task(self._run(turn, reply, self._turn))
-        self._turn.add_done_callback(lambda task: self._finished(turn, reply, task))
+        task = asyncio.create_task(self._run(turn, reply, older=tuple(self._turns)))
+        self._turns.add(task)
+        task.add_done_callback(lambda task: self._finished(turn, reply, task))
 
-    def _cancel_turn(self) -> None:
-        if self._turn is not None:
-            self._turn.cancel()
+    def _cancel_turns(self) -> None:
+        for task in self._turns:
+            if not task.cancelling():
+                task.cancel()
 
-    async def _run(self, turn: Turn, reply: Reply, older: asyncio.Task[str] | None) -> str:
+    async def _run(
+        self, turn: Turn, reply: Reply, older: Collection[asyncio.Task[str]] = ()
+    ) -> str:
         """Bring one turn to its end; the result says how it ended."""
         try:
-            if older is not None:  # never two generations at once
-                await asyncio.wait({older}, timeout=STUBBORN_S)
+            if older:  # never two generations at once
+                await asyncio.wait(older, timeout=STUBBORN_S)
             last = reply if isinstance(reply, str) else await self._listen(turn, reply)
             await self._do(self.session.finish(turn.response_id, last))
         except _LineLost:
             return "cancelled"
-        except Exception as error:
+        except BaseException as error:  # a responder may even cancel itself, or exit
             return await self._fail(turn, error)
         return "done"
 
     async def _listen(self, turn: Turn, reply: Awaitable[str] | AsyncIterator[Piece]) -> str:
         """Say the pieces of a reply as they come; the result is what is left to say."""
         now = asyncio.get_running_loop().time
-        asked, is_first = now(), True
+        asked, count = now(), 0
         if turn.kind != "begin":  # of a burst of requests, only the last is worth a generation
             await asyncio.sleep(self._settings.settle_s)
         try:
             async with asyncio.timeout(self._settings.first_piece_s) as limit:
                 if isinstance(reply, Awaitable):
-                    return await reply
+                    last = await reply
+                    self._metrics.first_piece.observe(now() - asked)
+                    return last
                 async for piece in reply:
                     limit.reschedule(now() + self._settings.next_piece_s)
-                    if is_first:
+                    if count == 0:
                         self._metrics.first_piece.observe(now() - asked)
-                        is_first = False
+                    count += 1
+                    if count % PIECES_IN_A_ROW == 0:  # it may never wait for anything
+                        await asyncio.sleep(0)
                     await self._do(self.session.say(turn.response_id, piece))
         finally:
             if isinstance(reply, AsyncGenerator):
                 await reply.aclose()
+        if count == 0 and turn.kind != "begin":
+            raise ResponderError("the responder yielded nothing, expected a piece; '' is silence")
         return ""
 
-    async def _fail(self, turn: Turn, error: Exception) -> str:
+    async def _fail(self, turn: Turn, error: BaseException) -> str:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():  # it was not the responder: the turn is dead
+            raise error
         asked_for = self._settings.logs_transcripts
         why = redact(repr(error)) if asked_for else cause(error)
         self._log("failed", f"turn {turn.response_id}: {why}")
@@ -239,8 +255,7 @@ class OpenCall:
     def _finished(self, turn: Turn, reply: Reply, task: asyncio.Task[str]) -> None:
         if asyncio.iscoroutine(reply):
             reply.close()  # cancelled before its first step, nobody has awaited it
-        if self._turn is task:
-            self._turn = None
+        self._turns.discard(task)
         self._count(turn, "cancelled" if task.cancelled() else task.result())
 
     def _count(self, turn: Turn, ended: str) -> None:

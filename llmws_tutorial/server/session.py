@@ -165,6 +165,7 @@ class Session:
         facts: what the platform told about the call.
         details: the same as it came.
         response_id: the id of the turn that is or was open last; 0 is the greeting.
+        is_greeted: whether the greeting has gone out whole, or the caller has spoken already.
     """
 
     def __init__(
@@ -187,6 +188,7 @@ class Session:
         self.facts = CallFacts()
         self.details: Mapping[str, Any] = {}
         self.response_id = BEGIN_RESPONSE_ID
+        self.is_greeted = False
         self.call_id = call_id
         self._config = config
         self._awaits_facts = awaits_facts and config is not None and config.call_details
@@ -201,6 +203,7 @@ class Session:
         effects: list[Effect] = []
         if self._config is not None:
             effects.append(Send(write(Config(config=self._config))))
+        self.is_greeted = again
         if again:
             self._move(Event.REOPEN)
         elif self._awaits_facts:
@@ -253,6 +256,7 @@ class Session:
         if not self.is_open(response_id):
             return []
         frame = self._response(content, is_last=True)
+        self.is_greeted = True
         self._move(Event.DONE)
         return [Send(frame), *self._leave()]
 
@@ -307,6 +311,7 @@ class Session:
         if response_id in self._asked:
             return [Log("ignored", f"response_id {response_id} was asked before")]
         self._asked.append(response_id)
+        self.is_greeted = True
         self._move(Event.REQUEST)
         if self.state is State.OVER:
             return self._leave()

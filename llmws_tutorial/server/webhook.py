@@ -104,20 +104,7 @@ def verify(body: bytes, api_key: str, signature: str | None, *, now_ms: int | No
         BadSignature: when it is missing, malformed, stale, from the future or forged.
         SetupError: when the API key is blank.
     """
-    if not signature:
-        raise BadSignature(f"missing signature, expected a header {SIGNATURE_HEADER}")
-    found = _SIGNATURE.fullmatch(signature)
-    if found is None:
-        raise BadSignature("malformed signature, expected v=<milliseconds>,d=<64 hex digits>")
-    signed_ms, digest = found.groups()
-    age_ms = (time.time_ns() // 1_000_000 if now_ms is None else now_ms) - int(signed_ms)
-    if abs(age_ms) > WINDOW_MS:
-        problem = "stale signature, made" if age_ms > 0 else "signature from the future,"
-        side = "ago" if age_ms > 0 else "ahead"
-        raise BadSignature(
-            f"{problem} {abs(age_ms) // 1000} s {side}, expected at most {WINDOW_MS // 1000}; "
-            "compare the clock of this machine"
-        )
+    signed_ms, digest = _read_signature(signature, now_ms)
     if not hmac.compare_digest(digest, _digest(body, api_key, signed_ms)):
         raise BadSignature(
             "forged signature, another body or another key made it; verify the raw body, "
@@ -191,9 +178,11 @@ class _Inbox:
 
     async def take(self, request: Request) -> Response:
         """Answer one request, before anything is done about its event."""
+        signature = request.headers.get(SIGNATURE_HEADER)
         try:
+            _read_signature(signature)  # a stranger's body is not even read
             body = await self._read(request)
-            verify(body, self._api_key, request.headers.get(SIGNATURE_HEADER))
+            verify(body, self._api_key, signature)
             self._accept(_parse(body), body)
         except BadSignature as error:
             return _refuse(401, error)
@@ -262,9 +251,28 @@ class _Inbox:
             log.error("%s: failed, %s", _name(event), cause(error))
 
 
+def _read_signature(signature: str | None, now_ms: int | None = None) -> tuple[str, str]:
+    """The time and the digest of a signature that was made just now, as it says."""
+    if not signature:
+        raise BadSignature(f"missing signature, expected a header {SIGNATURE_HEADER}")
+    found = _SIGNATURE.fullmatch(signature)
+    if found is None:
+        raise BadSignature("malformed signature, expected v=<milliseconds>,d=<64 hex digits>")
+    signed_ms, digest = found.groups()
+    age_ms = (time.time_ns() // 1_000_000 if now_ms is None else now_ms) - int(signed_ms)
+    if abs(age_ms) > WINDOW_MS:
+        problem = "stale signature, made" if age_ms > 0 else "signature from the future,"
+        side = "ago" if age_ms > 0 else "ahead"
+        raise BadSignature(
+            f"{problem} {abs(age_ms) // 1000} s {side}, expected at most {WINDOW_MS // 1000}; "
+            "compare the clock of this machine"
+        )
+    return signed_ms, digest
+
+
 def _refuse(status: int, reason: Exception) -> Response:
     log.warning("refused with %d: %s", status, reason)
-    is_unread = status in (408, 413, 503)  # the rest of the body is still on its way
+    is_unread = status in (401, 408, 413, 503)  # the rest of the body is still on its way
     return Response(status_code=status, headers={"Connection": "close"} if is_unread else None)
 
 
