@@ -1,6 +1,7 @@
 """The code on docs/server.md, run as it stands there."""
 
 import asyncio
+import json
 import re
 import time
 from typing import Any
@@ -8,6 +9,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from websockets.sync.client import connect
 
 from llmws_tutorial.notebook import serve
 from llmws_tutorial.notebook.doctor import PROJECT
@@ -44,12 +46,23 @@ def test_the_second_responder_hangs_up_once_its_farewell_is_spoken() -> None:
     assert '"no_interruption_allowed":true' in str(record.frames[-2].data)
 
 
+def test_a_note_out_of_turn_reaches_a_call() -> None:
+    with (
+        serve(names_in_block(2)["app"], name="page", show_log=False) as server,
+        connect(f"{server.websocket_url}c1", proxy=None) as ws,
+    ):
+        assert [json.loads(ws.recv(5))["response_type"] for _ in range(2)] == ["config", "response"]
+        with urlopen(Request(f"{server.url}ready/c1", b"")):
+            pass
+        assert json.loads(ws.recv(5))["content"] == "One moment: your table is free now."
+
+
 def test_the_app_with_a_webhook_takes_signed_events_only(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     body = b'{"event":"call_ended","call":{"call_id":"c1"}}'
     signed = {SIGNATURE_HEADER: sign(body, "your API key", time.time_ns() // 1_000_000)}
-    with serve(names_in_block(2)["app"], name="page", show_log=False) as server:
+    with serve(names_in_block(3)["app"], name="page", show_log=False) as server:
         url = f"{server.url}webhook"
         with pytest.raises(HTTPError, match="401"):
             urlopen(Request(url, body))

@@ -44,7 +44,7 @@ class Ping(_FromPlatform, frozen=True, kw_only=True, tag="ping_pong"):
     Attributes:
         timestamp: when it was sent (milliseconds since 1970).
 
-    Source: docs/protocol.md, section 3.
+    Source: docs/protocol.md, section 3 [ref].
     """
 
     timestamp: int
@@ -67,7 +67,7 @@ class CallFacts(
         retell_llm_dynamic_variables: the values of the ``{{name}}`` in your texts.
         opt_out_sensitive_data_storage: whether the platform keeps nothing of the call.
 
-    Source: docs/protocol.md, section 3.
+    Source: docs/protocol.md, section 3 [ref, sdk].
     """
 
     call_type: str | None = None
@@ -90,7 +90,7 @@ class CallDetails(_FromPlatform, frozen=True, kw_only=True, tag="call_details"):
     Attributes:
         call: what is known about the call.
 
-    Source: docs/protocol.md, section 3.
+    Source: docs/protocol.md, section 3 [ref].
     """
 
     call: CallFacts
@@ -106,7 +106,7 @@ class UpdateOnly(_FromPlatform, frozen=True, kw_only=True, tag="update_only"):
         transcript_with_tool_calls: the same with tool calls woven in, if `Config` asked for it.
         turntaking: whose turn begins; None in mid-turn.
 
-    Source: docs/protocol.md, section 3.
+    Source: docs/protocol.md, section 3 [ref].
     """
 
     transcript: RawTranscript = _NOTHING
@@ -124,7 +124,7 @@ class ResponseRequired(_FromPlatform, frozen=True, kw_only=True, tag="response_r
         transcript: the whole call so far, oldest first; may be empty.
         transcript_with_tool_calls: the same with tool calls woven in, if `Config` asked for it.
 
-    Source: docs/protocol.md, section 3.
+    Source: docs/protocol.md, section 3 [ref].
     """
 
     response_id: int
@@ -142,7 +142,7 @@ class ReminderRequired(_FromPlatform, frozen=True, kw_only=True, tag="reminder_r
         transcript: the whole call so far, oldest first.
         transcript_with_tool_calls: the same with tool calls woven in, if `Config` asked for it.
 
-    Source: docs/protocol.md, section 3.
+    Source: docs/protocol.md, section 3 [ref].
     """
 
     response_id: int

@@ -36,7 +36,7 @@ class ConfigFields(
         call_details: one `CallDetails` at the start.
         transcript_with_tool_calls: the woven transcript with every message.
 
-    Source: docs/protocol.md, section 4.
+    Source: docs/protocol.md, section 4 [ref].
     """
 
     auto_reconnect: bool = False
@@ -52,7 +52,7 @@ class Config(_FromServer, frozen=True, kw_only=True, tag="config"):
     Attributes:
         config: the wishes.
 
-    Source: docs/protocol.md, section 4.
+    Source: docs/protocol.md, section 4 [ref].
     """
 
     config: ConfigFields
@@ -66,7 +66,7 @@ class Pong(_FromServer, frozen=True, kw_only=True, tag="ping_pong"):
     Attributes:
         timestamp: the one of the `Ping` (milliseconds since 1970).
 
-    Source: docs/protocol.md, section 4.
+    Source: docs/protocol.md, section 4 [ref].
     """
 
     timestamp: int
@@ -87,7 +87,7 @@ class Response(_FromServer, frozen=True, kw_only=True, tag="response"):
         show_transferee_as_caller: whether the caller's number is shown to that person.
         digit_to_press: the keys to press once it has been spoken.
 
-    Source: docs/protocol.md, section 4.
+    Source: docs/protocol.md, section 4 [ref].
     """
 
     response_id: int
@@ -114,7 +114,7 @@ class AgentInterrupt(_FromServer, frozen=True, kw_only=True, tag="agent_interrup
         transfer_number: whom to transfer the call to once it has been spoken.
         digit_to_press: the keys to press once it has been spoken.
 
-    Source: docs/protocol.md, section 4.
+    Source: docs/protocol.md, section 4 [ref].
     """
 
     interrupt_id: int
@@ -136,7 +136,7 @@ class ToolCallInvocation(_FromServer, frozen=True, kw_only=True, tag="tool_call_
         name: the tool.
         arguments: a JSON object, as a string.
 
-    Source: docs/protocol.md, section 4.
+    Source: docs/protocol.md, section 4 [ref].
     """
 
     tool_call_id: str
@@ -154,7 +154,7 @@ class ToolCallResult(_FromServer, frozen=True, kw_only=True, tag="tool_call_resu
         content: what came back, as text.
         successful: whether it worked; None reports nothing.
 
-    Source: docs/protocol.md, section 4.
+    Source: docs/protocol.md, section 4 [ref].
     """
 
     tool_call_id: str
@@ -173,7 +173,7 @@ class AgentConfig(
         reminder_trigger_ms: the silence before a reminder (milliseconds, above 0).
         reminder_max_count: how many reminders at most (0: none).
 
-    Source: docs/protocol.md, section 4.
+    Source: docs/protocol.md, section 4 [ref].
     """
 
     responsiveness: _Share | None = None
@@ -190,7 +190,7 @@ class UpdateAgent(_FromServer, frozen=True, kw_only=True, tag="update_agent"):
     Attributes:
         agent_config: the settings to change.
 
-    Source: docs/protocol.md, section 4.
+    Source: docs/protocol.md, section 4 [ref].
     """
 
     agent_config: AgentConfig
@@ -204,7 +204,7 @@ class Metadata(_FromServer, frozen=True, kw_only=True, tag="metadata"):
     Attributes:
         metadata: anything that JSON can hold.
 
-    Source: docs/protocol.md, section 4.
+    Source: docs/protocol.md, section 4 [ref].
     """
 
     metadata: dict[str, Any]

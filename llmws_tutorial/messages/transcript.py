@@ -19,7 +19,7 @@ class Word(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, repr_o
         start: when it began (seconds of the call's audio; None when unknown).
         end: when it ended (seconds of the call's audio; None when unknown).
 
-    Source: docs/protocol.md, section 3.
+    Source: docs/protocol.md, section 3 [ref].
     """
 
     word: str = ""
@@ -37,7 +37,7 @@ class Utterance(
         content: the words as text; may be the literal ``(unintelligible audio)``.
         words: the same words with their times, when the platform knows them.
 
-    Source: docs/protocol.md, section 3.
+    Source: docs/protocol.md, section 3 [ref].
     """
 
     role: str
@@ -60,7 +60,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, repr_
         successful: whether the tool worked; None when not reported.
         digit: the key that the caller pressed.
 
-    Source: docs/protocol.md, section 3.
+    Source: docs/protocol.md, section 3 [ref, sdk].
     """
 
     role: str
