@@ -116,6 +116,7 @@ def demo() -> None:
 @app.command("serve")
 def serve_forever(
     target: Annotated[str | None, typer.Argument(help="Your app, as module:app.")] = None,
+    *,
     step: Annotated[int, typer.Option(help="The server of this step.", min=1, max=3)] = 3,
     model: Annotated[
         str | None, typer.Option(help="An agent over this model, at OPENAI_BASE_URL.")
@@ -139,8 +140,9 @@ def serve_forever(
     with bind(port, host) as listener:
         port = listener.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
-        path = f"llm-websocket/{'<LLMWS_SECRET>/' if settings.secret else ''}"
-        print(f"calls arrive at ws://{name}:{port}/{path} (Ctrl-C stops)", flush=True)
+        print(f"calls arrive at ws://{name}:{port}/llm-websocket/ (Ctrl-C stops)", flush=True)
+        if settings.secret:
+            print("an app of create_app wants LLMWS_SECRET next in the path", flush=True)
         try:
             run(asgi_app, listener, logs_json=settings.logs_json)
         except SystemExit:  # how uvicorn gives up on an app that fails to start

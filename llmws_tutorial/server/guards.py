@@ -97,7 +97,7 @@ class _Punctual(_Impatient):
 
 
 class CallSocket(_Impatient, WebSocketsSansIOProtocol):
-    """A WebSocket connection whose peer cannot make it grow, nor keep it by reading nothing."""
+    """A WebSocket connection that no peer can make grow, or keep by reading nothing."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -111,7 +111,7 @@ class CallSocket(_Impatient, WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came in slices: thousands of small frames would hold up every other call."""
+        """Take what came in slices, as thousands of small frames would hold up the rest."""
         self._backlog += data
         if len(self._backlog) == len(data):
             self._take_slice()

@@ -19,13 +19,13 @@ _STANDARD: Final = logging.makeLogRecord({}).__dict__.keys() | {"message", "asct
 
 
 def one_line(text: str) -> str:
-    """Make a text fit for a line: nothing in it ends the line, and it has an end itself."""
+    """Make a text fit for a line: short, and nothing in it ends the line."""
     shown = _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text[: MOST_CHARACTERS + 1])
     return shown if len(text) <= MOST_CHARACTERS else f"{shown[:MOST_CHARACTERS]} ..."
 
 
 def redact(text: str) -> str:
-    """Mask what looks like the number of a payment card, and make one line of the rest."""
+    """Mask what looks like the number of a payment card, in one line."""
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], _CARD.sub("[card number]", text))
 
 
