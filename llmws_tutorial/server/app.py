@@ -127,7 +127,7 @@ class CallEndpoint:
         )
         self.calls[call_id] = call
         self.metrics.open_calls.inc()
-        self.metrics.calls.labels("again" if again else "new").inc()
+        self.metrics.calls("again" if again else "new").inc()
         try:
             await call.run(again=again)
         finally:
@@ -156,7 +156,7 @@ class CallEndpoint:
         return is_any_fine or _PORT.sub("", host.lower()) in self._hosts
 
     async def _refuse(self, scope: Scope, send: Send, status: int) -> None:
-        self.metrics.refused.labels(str(status)).inc()
+        self.metrics.refused(str(status)).inc()
         # without the path, which may hold a secret
         log.warning("refused with %d: %s", status, REFUSALS[status], extra={"event": "refused"})
         if "websocket.http.response" in scope.get("extensions", {}):

@@ -145,7 +145,10 @@ class CallSocket(_Impatient, WebSocketsSansIOProtocol):
             self.handle_parser_exception()
 
     def handle_parser_exception(self) -> None:
-        """Close, and read on for a while: a reset by unread data would destroy the close frame."""
+        """Close, and read on for a while.
+
+        A reset, because of data that nobody read, would destroy the close frame.
+        """
         if self.close_sent:
             return
         closed = self.conn.close_sent or Close(1006, "")  # the latter before the app has accepted
@@ -167,7 +170,7 @@ class CallSocket(_Impatient, WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def handle_ping(self) -> None:
-        """Owe the latest pong alone to a peer that does not read, and read no more from it."""
+        """Owe one pong, the latest, to a peer that does not read, and read no more."""
         if self.writable.is_set():
             super().handle_ping()
         else:

@@ -30,7 +30,7 @@ def redact(text: str) -> str:
 
 
 def cause(error: BaseException) -> str:
-    """What went wrong and where, without the error's text: it could quote what was said.
+    """What went wrong and where, without a text that could quote what was said.
 
     The errors of this package say nothing private, so they are told in full.
     """
@@ -47,7 +47,7 @@ def hide(secret: str) -> None:
 
 
 def tidy(record: logging.LogRecord) -> bool:
-    """Make a record of uvicorn fit to be kept: one line, without the secret segment of a path."""
+    """Make a record of uvicorn fit to be kept: one line, and without a secret."""
     if "Invalid UTF-8" in record.msg:  # what a peer sent is no error of this server
         record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
     if isinstance(record.args, tuple):
@@ -62,7 +62,7 @@ def _mask(text: str) -> str:
 
 
 class JsonLines(logging.Formatter):
-    """Each record as one JSON object: time, level, logger, message, and its extra fields."""
+    """Each record as one JSON object: time, level, logger, message, extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one record; an exception adds its traceback as a field."""

@@ -154,7 +154,7 @@ class OpenCall:
                 case Close(code, reason):
                     await self._put({"type": "websocket.close", "code": code, "reason": reason})
                 case _:
-                    self._metrics.odd.labels(effect.event).inc()
+                    self._metrics.odd(effect.event).inc()
                     self._odd += 1
                     if self._odd <= ODD_LINES:
                         self._log(effect.event, one_line(effect.text))
@@ -259,7 +259,7 @@ class OpenCall:
         self._count(turn, "cancelled" if task.cancelled() else task.result())
 
     def _count(self, turn: Turn, ended: str) -> None:
-        self._metrics.turns.labels(turn.kind, ended).inc()
+        self._metrics.turns(turn.kind, ended).inc()
 
     def _log(self, event: str, text: str) -> None:
         extra = {"call_id": self.session.call_id, "event": event}
