@@ -365,6 +365,19 @@ def test_there_are_never_two_generations_also_when_they_are_slow_to_stop() -> No
     assert responder.most == 1
 
 
+def test_there_are_never_two_generations_across_two_sockets_of_a_call() -> None:
+    responder = SlowToStop()
+    with calling(responder, settings=Settings(settle_s=0)) as dead:
+        ask(dead, 1)
+        received(dead)
+        url = f"ws://127.0.0.1:{dead.socket.getpeername()[1]}/llm-websocket/c1"
+        with connect(url, proxy=None) as ws:
+            received(ws)
+            ask(ws, 3)
+            assert answer(ws, 3) == "turn 3"
+    assert responder.most == 1
+
+
 def test_a_responder_that_never_waits_leaves_time_to_others() -> None:
     async def chatter(turn: Turn) -> AsyncIterator[Piece]:
         while turn.response_id == 1:

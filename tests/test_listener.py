@@ -1,6 +1,7 @@
 """The listener against hostile peers, on raw sockets, over both of uvicorn's HTTP parsers."""
 
 import asyncio
+import gc
 import json
 import logging
 import socket
@@ -26,6 +27,7 @@ from tests.raw_peer import (
     ROOT,
     TEXT,
     UPGRADE,
+    Listening,
     frame,
     listening,
     until,
@@ -311,6 +313,16 @@ def test_a_peer_that_resets_during_the_handshake_is_no_error(
     assert "'c1'" not in caplog.text, "no call was held"
 
 
+def test_a_peer_may_not_pipeline_without_end(stack: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), listening(**stack) as server:
+        peer = server.dial()
+        peer.push(f"{ROOT}\r\n".encode() * 10_000, most=2**20)
+        answered = peer.rest().count(b"Hello World!")
+        until(lambda: not server.connections)
+    assert answered < 10_000
+    assert "Traceback" not in caplog.text
+
+
 def test_a_peer_that_reads_no_answer_is_gone_after_a_while(stack: Any, hurried: None) -> None:
     with listening(**stack) as server:
         peer = server.dial(receives=4096)
@@ -346,6 +358,52 @@ def test_a_text_of_any_length_is_framed(stack: Any, size: int) -> None:
 
     with listening(say, **stack) as server, dial_sync(server.url, proxy=None) as ws:
         assert list(ws) == ["x" * size, b"y"]
+
+
+async def stream(turn: Turn) -> Any:
+    for _ in range(3):
+        yield "la "
+        await asyncio.sleep(0)
+
+
+async def fail(turn: Turn) -> str:
+    await asyncio.sleep(0)
+    raise LookupError(turn)
+
+
+async def hang(turn: Turn) -> Any:
+    yield "la "
+    await asyncio.sleep(PATIENCE_S)
+
+
+@pytest.mark.parametrize("responder", [DummyResponder(), stream, fail, hang])
+def test_nothing_of_a_call_is_left_for_the_garbage_collector(stack: Any, responder: Any) -> None:
+    """It is sought rarely: a ring of objects that holds a transcript would be kept for long."""
+    app = create_app(responder, settings=Settings(settle_s=0, first_piece_s=0.1, next_piece_s=0.1))
+
+    def call(server: Listening) -> None:
+        peer = server.call()
+        for response_id in range(1, 11):
+            peer.send(TEXT, asked(response_id))
+            while f'"response_id":{response_id},' not in peer.read()[1].decode():
+                pass
+        peer.send(TEXT, asked(11))
+        while '"response_id":11,' not in (text := peer.read()[1].decode()) or "true" not in text:
+            pass
+        peer.send(CLOSE, (1000).to_bytes(2))
+        peer.rest()
+        until(lambda: not server.connections)
+
+    with listening(app, **stack) as server:
+        call(server)  # what is made once is made now
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                call(server)
+            assert gc.collect() < 50
+        finally:
+            gc.enable()
 
 
 def test_many_calls_at_once_never_see_each_other(stack: Any) -> None:

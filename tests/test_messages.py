@@ -275,6 +275,29 @@ def test_messages_cannot_be_changed() -> None:
         HELLO.content = "Bye"  # type: ignore[misc]
 
 
+@pytest.mark.parametrize(
+    ("escaped", "text"),
+    [
+        (r"\ud83d\ude00", "\U0001f600"),
+        (r"\ud83d", "\ufffd"),
+        (r"\ude00\uD83D", "\ufffd\ufffd"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"\\ud83d", r"\ud83d"),
+        (r"\\\ud83d", "\\\ufffd"),
+        (r"\u00e9\n", "é\n"),
+    ],
+)
+def test_half_a_character_is_replaced_and_a_whole_one_is_not(escaped: str, text: str) -> None:
+    frame = (
+        '{"interaction_type":"response_required","response_id":1,'
+        f'"transcript":[{{"role":"user","content":"{escaped}"}}]}}'
+    )
+    for bad in ("", r'"x":"\udfff",'):
+        request = read_request(frame.replace("{", "{" + bad, 1))
+        assert isinstance(request, ResponseRequired)
+        assert unpack_utterances(request.transcript)[0].content == text
+
+
 def test_facts_that_are_mistyped_do_not_spoil_the_others() -> None:
     call = {"from_number": 7, "call_id": "c1", "retell_llm_dynamic_variables": {"a": 1}, "new": 1}
     frame = {"interaction_type": "call_details", "call": call}

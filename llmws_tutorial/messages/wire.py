@@ -5,7 +5,7 @@ tolerant about the rest: unknown fields and roles pass, because the platform add
 """
 
 import contextlib
-import json
+import re
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +25,11 @@ _responses: Final = msgspec.json.Decoder(Response)
 _response_kinds: Final = msgspec.json.Decoder(_ResponseKind)
 _anything: Final = msgspec.json.Decoder()
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeEncodeError, RecursionError)
+_ESCAPES: Final = re.compile(
+    r"\\\\"  # a backslash
+    r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a character in two halves
+    r"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 _encoder: Final = msgspec.json.Encoder()
 _written: Final = {
     kind: msgspec.json.Decoder(kind) for kind in (*Request.__args__, *ServerMessage.__args__)
@@ -120,14 +125,11 @@ def _mend(frame: str) -> str:
 
     An escaped lone surrogate is JSON by its grammar, so it does not prove that the peer is foreign.
     """
-    if "\\u" not in frame:
-        return frame
-    try:
-        text = json.dumps(json.loads(frame), ensure_ascii=False, allow_nan=False)
-    except (ValueError, RecursionError):  # no JSON, as will be found
-        return frame
-    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return frame if whole == text else whole
+    return _ESCAPES.sub(_whole, frame) if "\\u" in frame else frame
+
+
+def _whole(escape: re.Match[str]) -> str:
+    return "\\ufffd" if escape["half"] else escape[0]
 
 
 def _decoded(decoder: "msgspec.json.Decoder[Any]", frame: str) -> Any:

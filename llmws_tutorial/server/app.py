@@ -125,6 +125,8 @@ class CallEndpoint:
             metrics=self.metrics,
             asgi=(receive, send),
         )
+        if call_id in self.calls:  # lost, and nobody has noticed here
+            call.replace(self.calls[call_id])
         self.calls[call_id] = call
         self.metrics.open_calls.inc()
         self.metrics.calls("again" if again else "new").inc()
@@ -170,7 +172,6 @@ class CallEndpoint:
         oldest = monotonic() - RECONNECT_S
         while self._lost and next(iter(self._lost.values())) < oldest:
             del self._lost[next(iter(self._lost))]
-        if call_id in self.calls:  # lost, and nobody has noticed here
-            self.calls[call_id].replace()
+        if call_id in self.calls:
             return self.calls[call_id].session.is_greeted
         return self._lost.pop(call_id, None) is not None

@@ -8,6 +8,7 @@ answered nor closed; fragments and pongs had no limit; a peer that reads nothing
 
 import asyncio
 import contextlib
+from collections.abc import Sized
 from typing import Any, Final
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
@@ -21,11 +22,15 @@ HANDSHAKE_S: Final = 8.0
 """How long a request may take to arrive, from the first byte to the last of its body."""
 HEAD_BYTES: Final = 2**16
 """The longest head of a request, line and headers."""
+PIPELINED: Final = 100
+"""How many requests may wait for the answer to an earlier one on their line."""
 FRAGMENTS: Final = 512
 """How many frames a message may come in."""
 UNREAD_S: Final = 10.0
 """How long a peer may leave a full buffer unread; a live one reads within milliseconds."""
 
+HTTP_SLICE_BYTES: Final = 2**14
+"""How much of what came is looked at before the limits are."""
 SLICE_BYTES: Final = 2**15
 """How much of one call is worked through before the others have their turn."""
 LINGER_S: Final = 1.0
@@ -70,6 +75,7 @@ class _Punctual(_Impatient):
     """
 
     cycle: Any  # the request that is being answered, or was last; None before the first
+    pipeline: Sized = ()  # the requests that wait for its answer; over h11 none is read meanwhile
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -81,13 +87,23 @@ class _Punctual(_Impatient):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        transport = self.transport
+        for start in range(0, len(data), HTTP_SLICE_BYTES):
+            if transport.is_closing() or transport.get_protocol() is not self:
+                return
+            self._take(data[start : start + HTTP_SLICE_BYTES])
+
+    def _take(self, data: bytes) -> None:
         super().data_received(data)
         is_upgraded = self.transport.get_protocol() is not self
         has_head = is_upgraded or (self.cycle is not None and not self.cycle.response_complete)
         self._head_bytes = 0 if has_head else self._head_bytes + len(data)
-        if self._head_bytes > HEAD_BYTES:
+        if is_upgraded:  # its parts refer to each other, and would be kept until garbage is sought
+            self._deadline.cancel()
+            vars(self).clear()
+        elif self._head_bytes > HEAD_BYTES or len(self.pipeline) > PIPELINED:
             self.transport.abort()
-        elif is_upgraded or (has_head and not self.cycle.more_body):
+        elif has_head and not self.cycle.more_body:
             self._deadline.cancel()
         elif self._deadline.cancelled():
             self._expect()
@@ -194,7 +210,8 @@ class CallSocket(_Impatient, WebSocketsSansIOProtocol):
                 return
         await super().send(message)
         if message["type"] == "websocket.accept" and not self.handshake_complete:
-            raise ClientDisconnected  # the peer has gone; uvicorn lets the app go on
+            self.handshake_complete = True  # the peer has gone; uvicorn would let the app go on
+            raise ClientDisconnected
         if self.close_sent:
             self.handshake_complete = True  # uvicorn would log that a refused one was not
             if self._linger_s < LINGER_S:  # there is no time to wait long for the peer's close

@@ -14,6 +14,7 @@ MOST_CHARACTERS: Final = 300
 """The longest text that comes from outside in a line."""
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CARD: Final = re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?!\d)")
+_CLOSED: Final = "the handler is closed"  # in an error of uvloop
 _secrets: set[str] = set()
 _STANDARD: Final = logging.makeLogRecord({}).__dict__.keys() | {"message", "asctime"}
 
@@ -48,6 +49,8 @@ def hide(secret: str) -> None:
 
 def tidy(record: logging.LogRecord) -> bool:
     """Make a record of uvicorn fit to be kept: one line, and without a secret."""
+    if record.exc_info and _CLOSED in str(record.exc_info[1]):
+        return False  # an answer to a peer that has gone
     if "Invalid UTF-8" in record.msg:  # what a peer sent is no error of this server
         record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
     if isinstance(record.args, tuple):

@@ -100,10 +100,13 @@ class OpenCall:
         with contextlib.suppress(_LineLost):
             await self._do(self.session.note(note))
 
-    def replace(self) -> None:
-        """End the call on this socket, because the platform has dialled it again."""
-        self.stop()
-        self._soon([REPLACED])
+    def replace(self, older: "OpenCall") -> None:
+        """Take over from an older socket of this call, whose turns may take a while to stop."""
+        older.stop()
+        older._soon([REPLACED])
+        for task in older._turns:
+            self._turns.add(task)
+            task.add_done_callback(self._turns.discard)
 
     def stop(self) -> None:
         """End the call on this side, and cancel what is still being said."""
@@ -185,6 +188,8 @@ class OpenCall:
         try:
             reply = self._responder(turn)
         except BaseException as error:
+            if _is_cancelled():
+                raise
             self._count(turn, await self._fail(turn, error))
             return
         if isinstance(reply, str):
@@ -211,6 +216,8 @@ class OpenCall:
         except _LineLost:
             return "cancelled"
         except BaseException as error:  # a responder may even cancel itself, or exit
+            if _is_cancelled():
+                raise
             return await self._fail(turn, error)
         return "done"
 
@@ -242,9 +249,6 @@ class OpenCall:
         return ""
 
     async def _fail(self, turn: Turn, error: BaseException) -> str:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():  # it was not the responder: the turn is dead
-            raise error
         asked_for = self._settings.logs_transcripts
         why = redact(repr(error)) if asked_for else cause(error)
         self._log("failed", f"turn {turn.response_id}: {why}")
@@ -256,7 +260,11 @@ class OpenCall:
         if asyncio.iscoroutine(reply):
             reply.close()  # cancelled before its first step, nobody has awaited it
         self._turns.discard(task)
-        self._count(turn, "cancelled" if task.cancelled() else task.result())
+        try:
+            ended = task.result()
+        except asyncio.CancelledError:  # taken from the task: left there, it would hold the frame
+            ended = "cancelled"
+        self._count(turn, ended)
 
     def _count(self, turn: Turn, ended: str) -> None:
         self._metrics.turns(turn.kind, ended).inc()
@@ -264,6 +272,12 @@ class OpenCall:
     def _log(self, event: str, text: str) -> None:
         extra = {"call_id": self.session.call_id, "event": event}
         log.info("call %r: %s, %s", self.session.call_id, event, text, extra=extra)
+
+
+def _is_cancelled() -> bool:
+    """Whether this task is told to stop: then an error is not the responder's own."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _is_hang_up(message: Message) -> bool:
