@@ -313,8 +313,10 @@ def test_a_peer_that_resets_during_the_handshake_is_no_error(
     assert "'c1'" not in caplog.text, "no call was held"
 
 
-def test_a_peer_may_not_pipeline_without_end(stack: Any, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), listening(**stack) as server:
+def test_a_peer_may_not_pipeline_without_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Over httptools; h11 reads no request before the last one is answered."""
+    pytest.importorskip("httptools")
+    with caplog.at_level(logging.ERROR), listening() as server:
         peer = server.dial()
         peer.push(f"{ROOT}\r\n".encode() * 10_000, most=2**20)
         answered = peer.rest().count(b"Hello World!")
