@@ -516,17 +516,6 @@ def test_a_call_that_was_hung_up_is_greeted_when_its_id_comes_again() -> None:
             until(server, "llmws_open_calls ", 0)
 
 
-def test_a_lost_call_is_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmws_tutorial.server.app.RECONNECT_S", 0.0)
-    with serving(DummyResponder()) as server:
-        for _ in range(2):
-            with dialled(server) as ws:
-                received(ws)
-                assert received(ws)["content"] == "How may I help you?"
-                ws.socket.shutdown(2)
-            until(server, "llmws_open_calls ", 0)
-
-
 @pytest.mark.parametrize(
     ("path", "origin"),
     [("c1", "https://evil.example"), ("a%20b", None), ("x" * 200, None), ("", None)],

@@ -1,11 +1,8 @@
 """The app: it lets calls in, holds an `OpenCall` for each, and decides nothing."""
 
 import contextlib
-import hmac
 import logging
-import re
 from collections.abc import Callable
-from time import monotonic
 from typing import Any, Final
 
 from fastapi import FastAPI, Response
@@ -18,24 +15,12 @@ from llmws_tutorial.messages import ConfigFields
 from llmws_tutorial.server.log import hide
 from llmws_tutorial.server.metrics import Metrics
 from llmws_tutorial.server.open_call import OpenCall
+from llmws_tutorial.server.reception import REFUSALS, Reception
 from llmws_tutorial.server.session import EXCUSE, Session
 from llmws_tutorial.server.settings import Settings
 from llmws_tutorial.server.turn import Responder
 
 log: Final = logging.getLogger("uvicorn.llm_websocket")  # shown wherever uvicorn's lines are
-RECONNECT_S: Final = 60.0
-"""How long the platform may take to dial a call again whose socket it lost."""
-
-REFUSALS: Final = {
-    403: "a socket from a browser, with a wrong path, or with an odd call id",
-    421: "a socket whose Host is no name of this server; LLMWS_HOSTS lists them",
-    503: "a socket beyond the most calls at once; LLMWS_MAX_CALLS says how many",
-}
-"""Why a socket is refused, by HTTP status."""
-LOCAL_HOSTS: Final = {"127.0.0.1", "localhost", "[::1]", "testserver"}
-"""The names of a server that only its own machine reaches; the last is Starlette's TestClient."""
-_CALL_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_PORT: Final = re.compile(r":\d*$")
 
 
 def create_app(
@@ -86,7 +71,7 @@ def create_app(
 
 
 class CallEndpoint:
-    """The ASGI end of the call route: lets calls in, remembers them, keeps them apart.
+    """The ASGI end of the call route: holds the calls, and keeps them apart.
 
     Attributes:
         calls: the calls of this moment, by call id.
@@ -101,23 +86,22 @@ class CallEndpoint:
         self._responder = responder
         self._new_session = new_session
         self._settings = settings
-        self._hosts = LOCAL_HOSTS | set(re.split(r"[\s,]+", settings.hosts.lower())) - {""}
-        self._lost: dict[str, float] = {}  # oldest first
+        self._reception = Reception(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one socket, as ASGI hands it over."""
-        *secret, call_id = scope["path_params"]["path"].split("/")
-        status = self._refusal(Headers(scope=scope), "/".join(secret), call_id)
-        if status:
+        path = scope["path_params"]["path"]
+        status = self._reception.refusal(path, Headers(scope=scope), self.calls)
+        if status is not None:
             await self._refuse(scope, send, status)
             return
         await receive()  # the request to connect
         with contextlib.suppress(OSError):  # the peer has gone meanwhile
             await send({"type": "websocket.accept"})
-            await self._hold(call_id, receive, send)
+            await self._hold(path.rpartition("/")[2], receive, send)
 
     async def _hold(self, call_id: str, receive: Receive, send: Send) -> None:
-        again = self._was_here(call_id)
+        """Be in a call until it is over."""
         call = OpenCall(
             self._new_session(call_id),
             self._responder,
@@ -125,8 +109,10 @@ class CallEndpoint:
             metrics=self.metrics,
             asgi=(receive, send),
         )
-        if call_id in self.calls:  # lost, and nobody has noticed here
-            call.replace(self.calls[call_id])
+        older = self.calls.get(call_id)  # lost, and nobody has noticed here
+        if older is not None:
+            call.replace(older)
+        again = self._reception.was_here(call_id) or (older is not None and older.was_greeted)
         self.calls[call_id] = call
         self.metrics.open_calls.inc()
         self.metrics.calls("again" if again else "new").inc()
@@ -136,26 +122,8 @@ class CallEndpoint:
             self.metrics.open_calls.dec()
             if self.calls.get(call_id) is call:
                 del self.calls[call_id]
-                if call.was_lost and call.session.is_greeted:
-                    self._lost[call_id] = monotonic()
-
-    def _refusal(self, headers: Headers, secret: str, call_id: str) -> int | None:
-        """The HTTP status to refuse a socket with; None lets it in."""
-        if "origin" in headers:
-            return 403  # a browser sends it always, the platform never
-        if not self._is_called_by(headers.get("host", "")):
-            return 421
-        if not hmac.compare_digest(secret.encode(), self._settings.secret.encode()):
-            return 403
-        if not _CALL_ID.fullmatch(call_id):
-            return 403
-        is_known = call_id in self.calls or call_id in self._lost
-        return 503 if len(self.calls) >= self._settings.max_calls and not is_known else None
-
-    def _is_called_by(self, host: str) -> bool:
-        """Whether this is a name of this server; with a secret and no list, any name is."""
-        is_any_fine = bool(self._settings.secret) and not self._settings.hosts
-        return is_any_fine or _PORT.sub("", host.lower()) in self._hosts
+                if call.was_lost and call.was_greeted:
+                    self._reception.has_lost(call_id)
 
     async def _refuse(self, scope: Scope, send: Send, status: int) -> None:
         self.metrics.refused(str(status)).inc()
@@ -166,12 +134,3 @@ class CallEndpoint:
             await send({"type": "websocket.http.response.body", "body": b""})
         else:
             await send({"type": "websocket.close", "code": 1008})
-
-    def _was_here(self, call_id: str) -> bool:
-        """Whether the platform dials a call again whose socket was lost a moment ago."""
-        oldest = monotonic() - RECONNECT_S
-        while self._lost and next(iter(self._lost.values())) < oldest:
-            del self._lost[next(iter(self._lost))]
-        if call_id in self.calls:
-            return self.calls[call_id].session.is_greeted
-        return self._lost.pop(call_id, None) is not None
