@@ -5,8 +5,7 @@ The mask is zero, so a frame is a header and the text as it is; the server unmas
 
 import asyncio
 import zlib
-from time import perf_counter
-from typing import Final
+from typing import Final, cast
 
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
 _NO_MASK: Final = bytes(4)
@@ -31,14 +30,9 @@ def frame(payload: bytes, opcode: int = _TEXT) -> bytes:
 
 
 class Caller(asyncio.Protocol):
-    """The platform's end of one socket.
-
-    Attributes:
-        heard: how many messages came.
-    """
+    """The platform's end of one socket."""
 
     def __init__(self, call_id: str, *, offers_deflate: bool = False) -> None:
-        self.heard = 0
         self._extension = _DEFLATE if offers_deflate else ""
         self._inflater = zlib.decompressobj(-15)
         self._call_id = call_id
@@ -47,27 +41,29 @@ class Caller(asyncio.Protocol):
         self._wanted = b""
         self._answer: asyncio.Future[None]
         self._gone: asyncio.Future[None]
+        self._taken: asyncio.Future[None]
         self._transport: asyncio.Transport
 
     async def open(self, port: int) -> None:
         """Dial, and listen to the greeting."""
         loop = asyncio.get_running_loop()
         self._gone = loop.create_future()
+        self._taken = loop.create_future()
+        self._taken.set_result(None)
         self._expect(0)
         await loop.create_connection(lambda: self, "127.0.0.1", port)
         await self._answer
 
-    async def ask(self, payload: bytes, response_id: int) -> float:
-        """Send a request and wait until it is answered; the result is how long it took (s)."""
+    async def ask(self, sent: bytes, response_id: int) -> None:
+        """Send the frame of a request, and wait until it is answered."""
         self._expect(response_id)
-        began = perf_counter()
-        self.tell(payload)
+        self._transport.write(sent)
         await self._answer
-        return perf_counter() - began
 
-    def tell(self, payload: bytes) -> None:
-        """Send a message that wants no answer."""
-        self._transport.write(frame(payload))
+    async def tell(self, sent: bytes) -> None:
+        """Send a frame that wants no answer, and wait until the line has taken it."""
+        self._transport.write(sent)
+        await self._taken
 
     async def hang_up(self) -> None:
         """Close, and wait until the server has."""
@@ -76,10 +72,19 @@ class Caller(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for a WebSocket."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(0)
         request = _HANDSHAKE.format(call_id=self._call_id, extension=self._extension)
-        transport.write(request.encode())
+        self._transport.write(request.encode())
+
+    def pause_writing(self) -> None:
+        """The line is full."""
+        self._taken = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """The line has taken everything."""
+        if not self._taken.done():
+            self._taken.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         """Take the answer to the handshake, then frames."""
@@ -98,8 +103,16 @@ class Caller(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let nobody wait for a dead line."""
         self._fail(f"the server closed the line: {exc}")
+        self.resume_writing()
         if not self._gone.done():
             self._gone.set_result(None)
+
+    def hear(self, payload: bytes) -> None:
+        """Take one message of the server."""
+        if b'"content_complete":true' not in payload and b'"content_complete": true' not in payload:
+            return
+        if self._wanted in payload.replace(b'": ', b'":') and not self._answer.done():
+            self._answer.set_result(None)
 
     def _expect(self, response_id: int) -> None:
         self._wanted = b'"response_id":%d,' % response_id
@@ -126,12 +139,5 @@ class Caller(asyncio.Protocol):
         elif opcode == _TEXT:
             if first & 64:
                 payload = self._inflater.decompress(payload + b"\x00\x00\xff\xff")
-            self._hear(payload)
+            self.hear(payload)
         return True
-
-    def _hear(self, payload: bytes) -> None:
-        self.heard += 1
-        text = payload.replace(b'": ', b'":')
-        is_last = b'"content_complete":true' in text
-        if is_last and self._wanted in text and not self._answer.done():
-            self._answer.set_result(None)

@@ -1,50 +1,59 @@
 """The load, in a process of its own: it does one kind of work and reads what it cost the server.
 
 ``python -m benchmarks.load NAME PORT PID SCALE DEFLATE`` prints one JSON object; ``SCALE`` shortens
-the work, ``PID`` is the server's.
+the work, ``PID`` is the server's. Transcripts and frames are made before the work begins, and the
+loop is uvloop where it is installed: the load should be cheaper than any server.
 """
 
 import asyncio
 import json
-import statistics
+import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, islice
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
-from benchmarks.caller import Caller
+from benchmarks.caller import Caller, frame
 from benchmarks.limits import cpu_s, memory_kib, raise_open_files
-from benchmarks.works import PIECES
+from benchmarks.works import PIECES, WORKS
 
 LIMIT_S: Final = 100.0
 UTTERANCES: Final = 200
-"""How long the realistic call grows: with word times, a frame is about 110 kB at the end."""
+"""How long a realistic call grows: with word times, a frame is about 110 kB at the end."""
 WORDS: Final = 10
 """Words an utterance; each comes with an update."""
 UPDATE_S: Final = 0.25
-_UPDATE: Final = b'update_only"'
+PACED: Final = 48
+"""How many updates of a call are paced: 12 s, and two or three turns."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cost:
     """What one round of a work took.
 
     Attributes:
-        amount: per unit of work, in the unit of the work.
+        amounts: a number for each row of the work, in its unit.
         began: when the round began (seconds, the machine's monotonic clock).
         ended: when it was over.
+        load_share: how much of a core the load itself took meanwhile.
     """
 
-    amount: float
+    amounts: list[float]
     began: float
     ended: float
+    load_share: float
 
 
 class Load:
     """Callers against one server.
+
+    Attributes:
+        pid: the server's process.
+        share: how much of a core the callers took while the server's was counted.
 
     Args:
         port: where the server listens.
@@ -55,6 +64,7 @@ class Load:
 
     def __init__(self, port: int, pid: int, *, scale: float, offers_deflate: bool) -> None:
         self.pid = pid
+        self.share = 0.0
         self._port = port
         self._scale = scale
         self._offers_deflate = offers_deflate
@@ -71,109 +81,111 @@ class Load:
         await caller.open(self._port)
         return caller
 
-    async def calls(self, count: int) -> list[Caller]:
+    async def calls(self, full: int) -> list[Caller]:
         """Open many calls, a few at a time."""
         callers: list[Caller] = []
-        while len(callers) < count:
-            batch = min(20, count - len(callers))
-            callers += await asyncio.gather(*(self.call() for _ in range(batch)))
+        while (missing := self.count(full) - len(callers)) > 0:
+            callers += await asyncio.gather(*(self.call() for _ in range(min(20, missing))))
         return callers
 
-    async def cpu_us(self, work: Callable[[], Awaitable[object]]) -> float:
+    async def cpu_us(self, work: Coroutine[Any, Any, object]) -> float:
         """What a work costs the server (microseconds on a core)."""
         await asyncio.sleep(0.05)  # what came before is over
-        before = cpu_s(self.pid)
-        await work()
+        before, own_before, began = cpu_s(self.pid), cpu_s(os.getpid()), monotonic()
+        await work
+        self.share = (cpu_s(os.getpid()) - own_before) / (monotonic() - began)
         await asyncio.sleep(0.05)
         return (cpu_s(self.pid) - before) * 1e6
 
 
-async def turn(load: Load) -> float:
+async def turn(load: Load, calls: int) -> list[float]:
     """Short questions in many calls at once."""
-    callers, turns = await load.calls(load.count(100)), load.count(40)
+    callers, turns = await load.calls(calls), load.count(60)
     said = b",".join(utterance(number, WORDS) for number in range(2))
-    cost = await load.cpu_us(lambda: _all_ask(callers, turns, said))
+    cost = await load.cpu_us(_all_ask(callers, turns, said))
     await _hang_up(callers)
-    return cost / turns / len(callers)
+    return [cost / turns / len(callers)]
 
 
-async def chunk(load: Load) -> float:
+async def chunk(load: Load, calls: int) -> list[float]:
     """Answers that come piece by piece."""
-    callers, turns = await load.calls(load.count(20)), load.count(10)
-    cost = await load.cpu_us(lambda: _all_ask(callers, turns, b""))
+    callers, turns = await load.calls(calls), load.count(20)
+    said = utterance(1, WORDS)
+    cost = await load.cpu_us(_all_ask(callers, turns, said))
     await _hang_up(callers)
-    return cost / turns / len(callers) / PIECES
+    return [cost / turns / len(callers) / PIECES]
 
 
-async def call(load: Load) -> float:
-    """One call from its first word to its last, as fast as the server takes it."""
-    caller = await load.call()
-    utterances = load.count(UTTERANCES)
+async def call(load: Load, calls: int) -> list[float]:
+    """A piece of each of many calls of all ages, as fast as the server takes it.
 
-    async def replay() -> None:
-        for message, response_id in messages(utterances):
+    A call sends its next message once the line has taken the last one, and waits for its answers.
+    """
+    callers, sent = await load.calls(calls), load.count(max(2 * WORDS, 8000 // calls))
+    pieces = [list(piece) for piece in _pieces(len(callers), sent)]
+
+    async def replay(caller: Caller, piece: list[tuple[bytes, int]]) -> None:
+        for message, response_id in piece:
+            await _send(caller, message, response_id)
+
+    cost = await load.cpu_us(_together(map(replay, callers, pieces)))
+    await _hang_up(callers)
+    return [cost / sent / len(callers)]
+
+
+async def p99(load: Load, calls: int) -> list[float]:
+    """The same at the pace of speech; a turn takes from when its request was due to its answer."""
+    callers, waits = await load.calls(calls), list[float]()
+    pieces = [list(piece) for piece in _pieces(len(callers), load.count(PACED))]
+    start = monotonic() + 0.1
+
+    async def live(number: int, caller: Caller) -> None:
+        due = start + UPDATE_S * number / len(callers)
+        for message, response_id in pieces[number]:
+            await asyncio.sleep(due - monotonic())
+            await _send(caller, message, response_id)
             if response_id:
-                await caller.ask(message, response_id)
-            else:
-                caller.tell(message)
+                waits.append(monotonic() - due)
+            due += UPDATE_S
 
-    cost = await load.cpu_us(replay)
-    await caller.hang_up()
-    return cost / utterances / WORDS
+    await load.cpu_us(_together(live(number, caller) for number, caller in enumerate(callers)))
+    await _hang_up(callers)
+    return [sorted(waits or [0.0])[int(len(waits) * 0.99)] * 1000]
 
 
-async def connect(load: Load) -> float:
-    """Calls that are greeted and hang up."""
-    batches = load.count(30)
+async def connect(load: Load, calls: int) -> list[float]:
+    """Calls that are greeted and hang up: CPU each, and how many a second."""
+    batches = load.count(60)
 
     async def come_and_go() -> None:
         for _ in range(batches):
-            await _hang_up(await load.calls(10))
+            await _hang_up(list(await asyncio.gather(*(load.call() for _ in range(calls)))))
 
-    return await load.cpu_us(come_and_go) / batches / 10
+    began = monotonic()
+    cost = await load.cpu_us(come_and_go())
+    seconds = monotonic() - began - 0.1
+    return [cost / batches / calls, batches * calls / seconds]
 
 
-async def memory(load: Load) -> float:
-    """Open calls that have seen a long transcript."""
+async def memory(load: Load, calls: int) -> list[float]:
+    """Open calls that have seen a long transcript, in an update and in a question."""
     said = b",".join(utterance(number, WORDS) for number in range(36))
     first = await load.call()  # what is made once is made now
     await _ask(first, 1, said)
-    before, count = memory_kib(load.pid), load.count(300)
-    callers = await load.calls(count)
+    before = memory_kib(load.pid)
+    callers = await load.calls(calls)
     for caller in callers:
+        await caller.tell(frame(_message(said, 0)))
         await _ask(caller, 1, said)
     used = memory_kib(load.pid) - before
     await _hang_up([first, *callers])
-    return used / count
+    return [used / len(callers)]
 
 
-async def p99(load: Load) -> float:
-    """Many realistic calls, each at another age, at the pace of speech."""
-    callers, updates = await load.calls(load.count(200)), load.count(32)
-    waits: list[asyncio.Task[float]] = []
-
-    async def live(number: int, caller: Caller) -> None:
-        await asyncio.sleep(UPDATE_S * number / len(callers))
-        started = 1 + (UTTERANCES - 8) * number // len(callers)
-        for _, (message, response_id) in zip(
-            range(updates + number % WORDS), messages(UTTERANCES, started), strict=False
-        ):
-            if response_id:
-                waits.append(asyncio.create_task(caller.ask(message, response_id)))
-            else:
-                caller.tell(message)
-            await asyncio.sleep(UPDATE_S)
-
-    await asyncio.gather(*(live(number, caller) for number, caller in enumerate(callers)))
-    seconds = await asyncio.gather(*waits)
-    await _hang_up(callers)
-    return statistics.quantiles([*seconds, max(seconds)], n=100)[-1] * 1000
-
-
-LOADS: Final[dict[str, Callable[[Load], Awaitable[float]]]] = {
-    work.__name__: work for work in (turn, call, chunk, connect, memory, p99)
+LOADS: Final[dict[str, Callable[[Load, int], Awaitable[list[float]]]]] = {
+    work.__name__: work for work in (turn, chunk, call, p99, connect, memory)
 }
-"""The work by its name in `WORKS`; each returns the cost of one unit."""
+"""The loads, by the first word of a work's name; each returns a number for each row."""
 
 
 @cache
@@ -199,33 +211,57 @@ def _grown() -> list[bytes]:
     return list(accumulate(whole, initial=b""))
 
 
-def messages(until: int, since: int = 0) -> Iterator[tuple[bytes, int]]:
-    """A call that grows: a message for each word, and the id that it is to be answered with."""
+def messages(since: int = 0) -> Iterator[tuple[bytes, int]]:
+    """A call that grows: a frame for each word, and the id that it is to be answered with."""
     response_id = 0
-    for number in range(since, until):
+    for number in range(since, UTTERANCES):
         for words in range(1, WORDS + 1):
-            said = _grown()[number] + utterance(number, words)
-            is_request = number % 2 == 1 and words == WORDS
-            response_id += is_request
-            yield _message(said, response_id * is_request), response_id * is_request
+            is_question = number % 2 == 1 and words == WORDS
+            response_id += is_question
+            asked = response_id * is_question
+            yield _frame(number, words, asked), asked
+
+
+def _pieces(calls: int, length: int) -> Iterator[Iterator[tuple[bytes, int]]]:
+    """A piece of each of many calls, of ages spread evenly from the first word to the last."""
+    oldest, pair = (UTTERANCES - length // WORDS) // 2 - 2, 2 * WORDS
+    for number in range(calls):
+        skipped = (pair - 1 + number) % pair  # the first begins with a question, the rest in turns
+        yield islice(messages(2 * (oldest * number // calls)), skipped, skipped + length)
+
+
+@cache
+def _frame(number: int, words: int, response_id: int) -> bytes:
+    return frame(_message(_grown()[number] + utterance(number, words), response_id))
 
 
 def _message(said: bytes, response_id: int) -> bytes:
-    kind = b'response_required","response_id":%d' % response_id if response_id else _UPDATE
+    kind = b'response_required","response_id":%d' % response_id if response_id else b'update_only"'
     return b'{"interaction_type":"%b,"transcript":[%b]}' % (kind, said)
 
 
+async def _send(caller: Caller, sent: bytes, response_id: int) -> None:
+    if response_id:
+        await caller.ask(sent, response_id)
+    else:
+        await caller.tell(sent)
+
+
+async def _together(works: Iterable[Coroutine[Any, Any, object]]) -> None:
+    await asyncio.gather(*works)
+
+
 async def _all_ask(callers: list[Caller], turns: int, said: bytes) -> None:
-    await asyncio.gather(*(_ask(caller, turns, said) for caller in callers))
+    await _together(_ask(caller, turns, said) for caller in callers)
 
 
 async def _ask(caller: Caller, turns: int, said: bytes) -> None:
     for response_id in range(1, turns + 1):
-        await caller.ask(_message(said, response_id), response_id)
+        await caller.ask(frame(_message(said, response_id)), response_id)
 
 
 async def _hang_up(callers: list[Caller]) -> None:
-    await asyncio.gather(*(caller.hang_up() for caller in callers))
+    await _together(caller.hang_up() for caller in callers)
 
 
 async def main(name: str, load: Load) -> Cost:
@@ -233,12 +269,20 @@ async def main(name: str, load: Load) -> Cost:
     async with asyncio.timeout(LIMIT_S):
         await (await load.call()).hang_up()  # the server has started, and has done all this once
         began = monotonic()
-        amount = await LOADS[name](load)
-        return Cost(amount, began, monotonic())
+        amounts = await LOADS[name.partition("-")[0]](load, WORKS[name].calls)
+        return Cost(amounts=amounts, began=began, ended=monotonic(), load_share=load.share)
+
+
+def _run(name: str, load: Load) -> Cost:
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with suppress(ImportError):
+        from uvloop import new_event_loop as new_loop  # noqa: PLC0415 - not on every platform
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(main(name, load))
 
 
 if __name__ == "__main__":
     raise_open_files()
     work, port, pid, scale, deflate = sys.argv[1:]
     wanted = Load(int(port), int(pid), scale=float(scale), offers_deflate=deflate == "True")
-    print(json.dumps(asdict(asyncio.run(main(work, wanted)))))
+    print(json.dumps(asdict(_run(work, wanted))))
