@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 from websockets.asyncio.server import ServerConnection, serve
 
 from benchmarks.limits import raise_open_files
-from llmws_tutorial.server import DummyResponder, Piece, Turn, create_app
+from llmws_tutorial.server import DummyResponder, Piece, Reply, Turn, create_app
 from llmws_tutorial.server.listener import GARBAGE_THRESHOLD, run
 
 GREETING: Final = "How may I help you?"
@@ -40,15 +40,15 @@ _QUESTIONS: Final = ("response_required", "reminder_required")
 def serve_ours(pieces: int, listener: socket.socket) -> None:
     """Serve `create_app` as ``llmws serve`` does."""
 
-    async def stream(turn: Turn) -> AsyncIterator[Piece]:
-        if turn.kind == "begin":
-            yield GREETING
-            return
+    async def stream() -> AsyncIterator[Piece]:
         for _ in range(pieces):
             yield PIECE
             await asyncio.sleep(0)  # as if the next one came over a network
 
-    run(create_app(stream if pieces else DummyResponder(GREETING, ANSWER)), listener)
+    def answer(turn: Turn) -> Reply:
+        return GREETING if turn.kind == "begin" else stream()
+
+    run(create_app(answer if pieces else DummyResponder(GREETING, ANSWER)), listener)
 
 
 class Utterance(BaseModel):
@@ -66,7 +66,7 @@ class Question(BaseModel):
     transcript: list[Utterance]
 
 
-class Reply(BaseModel):
+class Part(BaseModel):
     """A piece of an answer, as the plain server models it."""
 
     response_type: str = "response"
@@ -76,12 +76,12 @@ class Reply(BaseModel):
     end_call: bool = False
 
 
-async def _draft(question: Question, pieces: int) -> AsyncIterator[Reply]:
+async def _draft(question: Question, pieces: int) -> AsyncIterator[Part]:
     response_id = question.response_id
     for _ in range(pieces):
-        yield Reply(response_id=response_id, content=PIECE, content_complete=False)
+        yield Part(response_id=response_id, content=PIECE, content_complete=False)
         await asyncio.sleep(0)
-    yield Reply(response_id=response_id, content="" if pieces else ANSWER, content_complete=True)
+    yield Part(response_id=response_id, content="" if pieces else ANSWER, content_complete=True)
 
 
 def serve_plain(pieces: int, listener: socket.socket) -> None:
@@ -102,15 +102,15 @@ def serve_plain(pieces: int, listener: socket.socket) -> None:
                 question = Question(**message)
                 latest = question.response_id
                 print(f"{call_id}: {kind} {latest}, last {message['transcript'][-1:]}")
-                async for reply in _draft(question, pieces):
-                    await socket.send_json(reply.__dict__)
+                async for part in _draft(question, pieces):
+                    await socket.send_json(part.__dict__)
                     if question.response_id < latest:
                         break
 
         await socket.accept()
         try:
             await socket.send_json(_CONFIG)
-            greeting = Reply(response_id=0, content=GREETING, content_complete=True)
+            greeting = Part(response_id=0, content=GREETING, content_complete=True)
             await socket.send_json(greeting.__dict__)
             async for message in socket.iter_json():
                 asyncio.create_task(handle(message))  # noqa: RUF006 - as one writes it first

@@ -121,7 +121,7 @@ async def call(load: Load, calls: int) -> list[float]:
 
     A call sends its next message once the line has taken the last one, and waits for its answers.
     """
-    callers, sent = await load.calls(calls), load.count(max(2 * WORDS, 8000 // calls))
+    callers, sent = await load.calls(calls), load.count(max(WORDS, 4000 // calls))
     pieces = [list(piece) for piece in _pieces(len(callers), sent)]
 
     async def replay(caller: Caller, piece: list[tuple[bytes, int]]) -> None:
