@@ -29,6 +29,8 @@ WORDS: Final = 10
 UPDATE_S: Final = 0.25
 PACED: Final = 48
 """How many updates of a call are paced: 12 s, and two or three turns."""
+LATE_S: Final = 5.0
+"""How late a paced message may be sent because the line is full; then the call is given up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +145,9 @@ async def p99(load: Load, calls: int) -> list[float]:
         due = start + UPDATE_S * number / len(callers)
         for message, response_id in pieces[number]:
             await asyncio.sleep(due - monotonic())
+            if monotonic() - due > LATE_S:
+                waits.append(monotonic() - due)
+                break
             await _send(caller, message, response_id)
             if response_id:
                 waits.append(monotonic() - due)
