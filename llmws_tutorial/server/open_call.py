@@ -19,6 +19,7 @@ from starlette.types import Send as AsgiSend
 from llmws_tutorial.errors import ResponderError
 from llmws_tutorial.server.log import cause, one_line, redact
 from llmws_tutorial.server.metrics import Metrics
+from llmws_tutorial.server.patience import Patience
 from llmws_tutorial.server.session import (
     EXPIRED,
     REPLACED,
@@ -228,20 +229,19 @@ class OpenCall:
 
     async def _listen(self, turn: Turn, reply: Awaitable[str] | AsyncIterator[Piece]) -> str:
         """Say the pieces of a reply as they come; the result is what is left to say."""
-        now = asyncio.get_running_loop().time
-        asked, count = now(), 0
+        asked, count = perf_counter(), 0
         if turn.kind != "begin":  # of a burst of requests, only the last is worth a generation
             await asyncio.sleep(self._settings.settle_s)
         try:
-            async with asyncio.timeout(self._settings.first_piece_s) as limit:
+            with Patience(self._settings.first_piece_s) as patience:
                 if isinstance(reply, Awaitable):
                     last = await reply
-                    self._metrics.first_piece.observe(now() - asked)
+                    self._metrics.first_piece.observe(perf_counter() - asked)
                     return last
                 async for piece in reply:
-                    limit.reschedule(now() + self._settings.next_piece_s)
+                    patience.extend(self._settings.next_piece_s)
                     if count == 0:
-                        self._metrics.first_piece.observe(now() - asked)
+                        self._metrics.first_piece.observe(perf_counter() - asked)
                     count += 1
                     if count % PIECES_IN_A_ROW == 0:  # it may never wait for anything
                         await asyncio.sleep(0)

@@ -323,17 +323,12 @@ class Session:
         return [self._farewell] if self.state is State.OVER else []
 
     def _response(self, content: str, *, is_last: bool = False) -> str:
-        action = self._action
         frame = write(
             Response(
                 response_id=self.response_id,
                 content=content,
                 content_complete=is_last,
-                no_interruption_allowed=action is not None,
-                end_call=isinstance(action, HangUp),
-                transfer_number=action.number if isinstance(action, Transfer) else None,
-                show_transferee_as_caller=isinstance(action, Transfer) and action.shows_caller,
-                digit_to_press=action.digits if isinstance(action, Press) else None,
+                **_fields(self._action),
             )
         )
         self._said = content or self._said
@@ -353,6 +348,20 @@ class Session:
 
     def _move(self, event: Event) -> None:
         self.state = TRANSITIONS[self.state, event]
+
+
+def _fields(action: Action | None) -> dict[str, Any]:
+    """What a response says of its action; the caller cannot talk over one."""
+    match action:
+        case None:
+            return {}
+        case HangUp():
+            fields: dict[str, Any] = {"end_call": True}
+        case Transfer(number, shows_caller):
+            fields = {"transfer_number": number, "show_transferee_as_caller": shows_caller}
+        case Press(digits):
+            fields = {"digit_to_press": digits}
+    return {**fields, "no_interruption_allowed": True}
 
 
 def _rank(action: Action) -> int:
