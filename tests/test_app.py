@@ -12,7 +12,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -715,6 +715,37 @@ def test_the_app_can_be_mounted_beside_others() -> None:
         url = f"{server.url}voice/llm-websocket/"
         record = asyncio.run(place_call(url, ["Hello?"]))
     assert len(record.transcript) == 3
+
+
+def test_a_middleware_of_ones_own_sees_the_calls() -> None:
+    seen: list[str] = []
+
+    class Watch:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            seen.append(scope["type"])
+            await self.app(scope, receive, send)
+
+    app = create_app(DummyResponder(), settings=Settings())
+    assert len(asgi(app)) == 3
+    assert seen == []
+    app = create_app(DummyResponder(), settings=Settings())
+    app.add_middleware(Watch)
+    assert len(asgi(app)) == 3
+    assert seen == ["websocket"]
+
+
+def test_a_socket_of_ones_own_is_reached_beside_the_calls() -> None:
+    app = create_app(DummyResponder(), settings=Settings())
+
+    @app.websocket("/mine")
+    async def mine(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.send_text("Hello")
+
+    assert asgi(app, path="/mine", query_string=b"")[-1]["text"] == "Hello"
 
 
 def test_without_the_extension_a_refusal_is_a_close(caplog: pytest.LogCaptureFixture) -> None:

@@ -107,7 +107,7 @@ class OpenCall:
             await self._do(self.session.note(note))
 
     def replace(self, older: "OpenCall") -> None:
-        """Take over from an older socket of this call, whose turns may take a while to stop."""
+        """Take over from an older socket; its turns may take a while to stop."""
         older.stop()
         older._soon([REPLACED])
         for task in older._turns:
