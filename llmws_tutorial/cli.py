@@ -144,7 +144,7 @@ def serve_forever(
         if settings.secret:
             print("an app of create_app wants LLMWS_SECRET next in the path", flush=True)
         try:
-            run(asgi_app, listener, logs_json=settings.logs_json)
+            run(asgi_app, listener, settings)
         except SystemExit:  # how uvicorn gives up on an app that fails to start
             raise SetupError("the app did not start; the lines above say why") from None
         except KeyboardInterrupt:  # raised by uvicorn again, once every call has ended

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from llmws_tutorial.server.listener import MESSAGE_BYTES
+from llmws_tutorial.server.settings import MESSAGE_BYTES
 from tests.raw_peer import (
     BINARY,
     CLOSE,

@@ -318,6 +318,22 @@ def test_log_lines_are_json_when_asked() -> None:
     assert (line["level"], line["call_id"]) == ("info", "c1")
 
 
+def test_messages_may_be_as_long_as_the_settings_say() -> None:
+    request = {"interaction_type": "response_required", "response_id": 1, "x": "x" * 70_000}
+    Path("mine.py").write_text(SLOW.replace("SECONDS", "0"))
+    for most, code in (("65536", 1009), ("131072", 1000)):
+        with child("serve", "mine:app", "--port", "0", LLMWS_MESSAGE_BYTES=most) as process:
+            url = read_until(process, r"(ws://\S+)")
+            with connect(f"{url}c1") as call:
+                call.send(json.dumps(request))
+                with contextlib.suppress(ConnectionClosedError):
+                    while json.loads(call.recv(timeout=5)).get("response_id") != 1:
+                        pass
+                    call.close(1000)
+            assert call.close_code == code
+            press_ctrl_c(process)
+
+
 def test_where_others_can_call_a_secret_is_wanted(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,7 +93,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     page = (PROJECT / "docs" / "server.md").read_text()
     example = (PROJECT / ".env.example").read_text()
     for name, field in Settings.model_fields.items():
-        default = f"{field.default:g}" if field.default else "none"
+        default = f"{field.default:.7g}" if field.default else "none"
         default = "false" if field.default is False else default
         assert re.search(rf"^\| `LLMWS_{name.upper()}` \|.*\| {default} \|$", page, re.MULTILINE), (
             name

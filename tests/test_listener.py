@@ -16,8 +16,8 @@ from websockets.sync.client import connect as dial_sync
 
 from llmws_tutorial.server import DummyResponder, Piece, Settings, Turn, create_app, guards
 from llmws_tutorial.server.guards import FRAGMENTS, SLICE_BYTES, guarded
-from llmws_tutorial.server.listener import MESSAGE_BYTES
 from llmws_tutorial.server.open_call import ODD_LINES
+from llmws_tutorial.server.settings import MESSAGE_BYTES
 from tests.raw_peer import (
     CLOSE,
     HOST,

@@ -10,9 +10,8 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from llmws_tutorial.server.guards import CallSocket, guarded
 from llmws_tutorial.server.log import JsonLines, tidy
+from llmws_tutorial.server.settings import MESSAGE_BYTES, Settings
 
-MESSAGE_BYTES: Final = 2**20
-"""The longest message: the transcript of an hour's call, with word times, fits."""
 DRAIN_S: Final = 5
 """How long open calls may go on when the server is told to stop."""
 GARBAGE_THRESHOLD: Final = 50_000
@@ -46,17 +45,19 @@ def configure(app: Any, *, drain_s: float = DRAIN_S, **options: Any) -> uvicorn.
     return config
 
 
-def run(app: Any, listener: socket.socket, *, logs_json: bool = False) -> None:
+def run(app: Any, listener: socket.socket, settings: Settings | None = None) -> None:
     """Serve an app on a bound socket until Ctrl-C, with rare and short garbage pauses.
 
     Args:
         app: an ASGI app.
         listener: the socket.
-        logs_json: whether each log line is a JSON object.
+        settings: how long messages may be, and how to log; None reads the environment.
     """
+    settings = settings or Settings()
     # of uvicorn's own lines, one a connection would be a seventh of what a connection costs
-    server = uvicorn.Server(configure(app, log_level="warning"))
-    if logs_json:
+    config = configure(app, log_level="warning", ws_max_size=settings.message_bytes)
+    server = uvicorn.Server(config)
+    if settings.logs_json:
         for handler in logging.getLogger("uvicorn").handlers:
             handler.setFormatter(JsonLines())
     gc.collect()

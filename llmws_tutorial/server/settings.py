@@ -1,7 +1,12 @@
 """What can be set from outside: environment variables first, then ``.env``."""
 
+from typing import Final
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MESSAGE_BYTES: Final = 2**20
+"""The longest message unless told otherwise: an hour's transcript fits, with word times."""
 
 
 class Settings(BaseSettings):
@@ -12,6 +17,7 @@ class Settings(BaseSettings):
         hosts: names, with commas between, that this server is called by; with neither a secret nor
             a name here, only this machine's own (127.0.0.1, localhost) are answered.
         max_calls: calls at once; more are refused with HTTP 503.
+        message_bytes: the longest message that ``llmws serve`` takes: an hour's transcript fits.
         first_piece_s: how long a responder may take to its first piece (seconds).
         next_piece_s: how long it may take from piece to piece (seconds).
         settle_s: how long a request is held back before a generation starts, so that a burst of
@@ -27,6 +33,7 @@ class Settings(BaseSettings):
     secret: str = ""
     hosts: str = ""
     max_calls: int = Field(default=1000, ge=1)
+    message_bytes: int = Field(default=MESSAGE_BYTES, ge=2**16)
     first_piece_s: float = Field(default=8.0, gt=0)
     next_piece_s: float = Field(default=15.0, gt=0)
     settle_s: float = Field(default=0.01, ge=0)
