@@ -23,20 +23,17 @@ from llmws_tutorial.messages import (
 )
 from llmws_tutorial.server import HangUp, Piece, Press, Transfer, Turn
 from llmws_tutorial.server import session as session_module
-from llmws_tutorial.server.session import (
+from llmws_tutorial.server.effects import (
     EXPIRED,
     STOPPED,
-    TRANSITIONS,
     Cancel,
     Close,
     Effect,
-    Event,
     Log,
     Send,
-    Session,
     Start,
-    State,
 )
+from llmws_tutorial.server.session import TRANSITIONS, Event, Session, State
 from llmws_tutorial.server.turn import Note
 
 HEARTBEATS = ConfigFields(auto_reconnect=True)

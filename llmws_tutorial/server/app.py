@@ -1,9 +1,8 @@
 """The app: it lets calls in, holds an `OpenCall` for each, and decides nothing."""
 
 import contextlib
-import logging
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
@@ -12,15 +11,13 @@ from starlette.routing import Match, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from llmws_tutorial.messages import ConfigFields
-from llmws_tutorial.server.log import hide
+from llmws_tutorial.server.log import hide, log
 from llmws_tutorial.server.metrics import Metrics
 from llmws_tutorial.server.open_call import OpenCall
 from llmws_tutorial.server.reception import REFUSALS, Reception
 from llmws_tutorial.server.session import EXCUSE, Session
 from llmws_tutorial.server.settings import Settings
 from llmws_tutorial.server.turn import Responder
-
-log: Final = logging.getLogger("uvicorn.llm_websocket")  # shown wherever uvicorn's lines are
 
 
 def create_app(

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from llmws_tutorial.errors import LlmwsError
 
+log: Final = logging.getLogger("uvicorn.llm_websocket")  # shown wherever uvicorn's lines are
 MOST_CHARACTERS: Final = 300
 """The longest text that comes from outside in a line."""
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -40,6 +41,11 @@ def cause(error: BaseException) -> str:
     kind = type(error).__name__
     places = list(traceback.walk_tb(error.__traceback__))
     return f"{kind} in {places[-1][0].f_code.co_name}, line {places[-1][1]}" if places else kind
+
+
+def tell(call_id: str, event: str, text: str) -> None:
+    """Write one line about a call; the text is one line already."""
+    log.info("call %r: %s, %s", call_id, event, text, extra={"call_id": call_id, "event": event})
 
 
 def hide(secret: str) -> None:

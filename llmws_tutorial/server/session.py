@@ -26,7 +26,6 @@ The source of each rule is docs/protocol.md, sections 2 to 6.
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
@@ -49,6 +48,7 @@ from llmws_tutorial.messages import (
     read_request,
     write,
 )
+from llmws_tutorial.server.effects import STOPPED, Cancel, Close, Effect, Log, Send, Start
 from llmws_tutorial.server.turn import Action, HangUp, Note, Piece, Press, Transfer, Turn
 
 
@@ -102,58 +102,6 @@ EXCUSE: Final = "I am sorry, something went wrong. Could you say that again?"
 """What the agent says when its responder fails."""
 REMEMBERED: Final = 64
 """How many ids are known when they come again."""
-
-
-@dataclass(frozen=True)
-class Send:
-    """Put this text on the wire."""
-
-    frame: str
-
-
-@dataclass(frozen=True)
-class Start:
-    """Ask the responder; a turn that is still running is dead and is to be cancelled."""
-
-    turn: Turn
-
-
-@dataclass(frozen=True)
-class Cancel:
-    """Cancel the turn that is running: nobody would hear it."""
-
-
-@dataclass(frozen=True)
-class Close:
-    """Close the socket: the peer cannot be the platform, or the server stops."""
-
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Log:
-    """Write one line to the log, and count it.
-
-    Attributes:
-        event: ``ignored`` (a frame), ``dropped`` (an action) or ``foreign`` (the end of the call).
-        text: what and why.
-    """
-
-    event: str
-    text: str
-
-
-STOPPED: Final = Close(1012, "The server stops.")
-"""How a call ends with its server; 1000 would mean that the agent hung up."""
-EXPIRED: Final = Close(1000, "The longest call is over.")
-"""How a call ends that has lasted too long: the agent hangs up."""
-
-REPLACED: Final = Close(1001, "The call was dialled again.")
-"""How a socket ends whose call goes on at another one."""
-
-Effect = Send | Start | Cancel | Close | Log
-"""What is to be done about what happened."""
 
 
 class Session:
