@@ -117,7 +117,10 @@ def trouble(url: str) -> str:
 def trouble_with(raw: bytes | None, scheme: str = "ws") -> str:
     """The same for a port that reads a request and answers these bytes, or nothing at all."""
 
+    talking: set[asyncio.Task[None] | None] = set()
+
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talking.add(asyncio.current_task())
         await reader.read(1)
         if raw is None:
             await reader.read()
@@ -129,7 +132,10 @@ def trouble_with(raw: bytes | None, scheme: str = "ws") -> str:
     async def place() -> None:
         async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            await place_call(f"{scheme}://127.0.0.1:{port}/llm-websocket/")
+            try:
+                await place_call(f"{scheme}://127.0.0.1:{port}/llm-websocket/")
+            finally:
+                await asyncio.gather(*filter(None, talking))
 
     with pytest.raises(CannotConnect) as caught:
         asyncio.run(asyncio.wait_for(place(), 10))
