@@ -63,11 +63,7 @@ class Generations:
         self._metrics = metrics
 
     async def start(self, turn: Turn) -> None:
-        """Begin a turn, in place of the one that is running.
-
-        Raises:
-            LineLost: when the answer is there at once, and cannot be sent.
-        """
+        """Begin a turn, in place of the one that is running."""
         self.cancel()
         try:
             reply = self._responder(turn)
