@@ -167,6 +167,8 @@ class CallSocket(_Impatient, WebSocketsSansIOProtocol):
         """
         if self.close_sent:
             return
+        if self.conn.parser_exc is not None:  # kept, it would keep the connection, and it the error
+            self.conn.parser_exc.__traceback__ = self.conn.parser_exc.__context__ = None
         closed = self.conn.close_sent or Close(1006, "")  # the latter before the app has accepted
         code, reason = closed.code, closed.reason
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})

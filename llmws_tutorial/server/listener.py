@@ -14,7 +14,7 @@ from llmws_tutorial.server.settings import MESSAGE_BYTES, Settings
 
 DRAIN_S: Final = 5
 """How long open calls may go on when the server is told to stop."""
-GARBAGE_THRESHOLD: Final = 50_000
+GARBAGE_THRESHOLD: Final = 10_000
 """How many new objects make Python look for garbage; its default pauses every busy call."""
 
 
