@@ -383,7 +383,7 @@ def test_nothing_of_a_call_is_left_for_the_garbage_collector(stack: Any, respond
     """It is sought rarely: a ring of objects that holds a transcript would be kept for long."""
     app = create_app(responder, settings=Settings(settle_s=0, first_piece_s=0.1, next_piece_s=0.1))
 
-    def call(server: Listening) -> None:
+    def call(server: Listening, opcode: int = CLOSE, data: bytes = b"") -> None:
         peer = server.call()
         for response_id in range(1, 11):
             peer.send(TEXT, asked(response_id))
@@ -392,7 +392,9 @@ def test_nothing_of_a_call_is_left_for_the_garbage_collector(stack: Any, respond
         peer.send(TEXT, asked(11))
         while '"response_id":11,' not in (text := peer.read()[1].decode()) or "true" not in text:
             pass
-        peer.send(CLOSE, (1000).to_bytes(2))
+        peer.send(opcode, data)
+        if opcode != CLOSE:
+            peer.send(CLOSE, peer.close_code().to_bytes(2))
         peer.rest()
         until(lambda: not server.connections)
 
@@ -401,9 +403,9 @@ def test_nothing_of_a_call_is_left_for_the_garbage_collector(stack: Any, respond
         gc.collect()
         gc.disable()
         try:
-            for _ in range(5):
-                call(server)
-            assert gc.collect() < 50
+            for ending in [(CLOSE,), (3, b"reserved"), (TEXT, b"null"), (TEXT, b"\xff")] * 2:
+                call(server, *ending)
+            assert gc.collect() < 20
         finally:
             gc.enable()
 
