@@ -382,6 +382,8 @@ async def hang(turn: Turn) -> Any:
 def test_nothing_of_a_call_is_left_for_the_garbage_collector(stack: Any, responder: Any) -> None:
     """It is sought rarely: a ring of objects that holds a transcript would be kept for long."""
     app = create_app(responder, settings=Settings(settle_s=0, first_piece_s=0.1, next_piece_s=0.1))
+    endings = [(CLOSE, b""), (3, b"reserved"), (TEXT, b"null"), (TEXT, b"\xff")] * 2
+    of_asyncio = 10 if stack["loop"] == "asyncio" else 1  # its transports are rings themselves
 
     def call(server: Listening, opcode: int = CLOSE, data: bytes = b"") -> None:
         peer = server.call()
@@ -403,9 +405,9 @@ def test_nothing_of_a_call_is_left_for_the_garbage_collector(stack: Any, respond
         gc.collect()
         gc.disable()
         try:
-            for ending in [(CLOSE,), (3, b"reserved"), (TEXT, b"null"), (TEXT, b"\xff")] * 2:
-                call(server, *ending)
-            assert gc.collect() < 20
+            for opcode, data in endings:
+                call(server, opcode, data)
+            assert gc.collect() <= len(endings) * of_asyncio
         finally:
             gc.enable()
 

@@ -160,6 +160,15 @@ class CallSocket(_Impatient, WebSocketsSansIOProtocol):
             self.conn.fail(1009, f"expected at most {FRAGMENTS} fragments")
             self.handle_parser_exception()
 
+    def send_receive_event_to_app(self) -> None:
+        """Read on while one message waits: to pause at each costs more than that."""
+        was_paused, self.read_paused = self.read_paused, True
+        super().send_receive_event_to_app()
+        self.read_paused = was_paused
+        if not was_paused and self.queue.qsize() > 1:
+            self.read_paused = True
+            self.transport.pause_reading()
+
     def handle_parser_exception(self) -> None:
         """Close, and read on for a while.
 
