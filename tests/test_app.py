@@ -495,11 +495,15 @@ def test_a_call_that_is_open_may_come_again_when_there_is_no_place_for_others() 
             pass
 
 
-def test_every_answer_that_is_waited_for_is_timed() -> None:
-    async def think(turn: Turn) -> str:
-        return "Yes."
+async def think(turn: Turn) -> str:
+    return "Yes."
 
-    with serving(think) as server, dialled(server) as ws:
+
+@pytest.mark.parametrize(
+    "responder", [think, lambda turn: "Yes.", ScriptedResponder(["A"], [["B"]])]
+)
+def test_every_answer_is_timed(responder: Any) -> None:
+    with serving(responder) as server, dialled(server) as ws:
         received(ws)
         answer(ws, 0)
         ask(ws, 1)

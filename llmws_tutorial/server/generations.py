@@ -65,6 +65,7 @@ class Generations:
     async def start(self, turn: Turn) -> None:
         """Begin a turn, in place of the one that is running."""
         self.cancel()
+        asked = perf_counter()
         try:
             reply = self._responder(turn)
         except BaseException as error:
@@ -73,6 +74,7 @@ class Generations:
             self._count(turn, await self._fail(turn, error))
             return
         if isinstance(reply, str):
+            self._metrics.first_piece.observe(perf_counter() - asked)
             self._count(turn, await self._run(turn, reply))
             return
         task = asyncio.create_task(self._run(turn, reply, older=tuple(self.running)))

@@ -27,7 +27,7 @@ class Metrics:
         open_calls: calls at this moment.
         turns: turns by kind and by how they ended: done, cancelled or failed.
         odd: what did not take effect: frames ignored, actions dropped, foreign frames closed on.
-        first_piece: from a request to the first piece of an answer that is waited for (seconds).
+        first_piece: from a request to the first piece of the answer (seconds).
         media_type: the content type of `text`.
     """
 
@@ -51,7 +51,7 @@ class Metrics:
         )
         self.first_piece = Histogram(
             "llmws_first_piece_seconds",
-            "From a request to the first piece of an answer that is waited for",
+            "From a request to the first piece of the answer",
             buckets=SECONDS,
             registry=registry,
         )
