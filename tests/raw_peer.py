@@ -45,9 +45,12 @@ class Listening:
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
         self._thread.start()
 
+    def begin_to_stop(self) -> None:
+        self._server.should_exit = True
+
     def stop(self) -> None:
         self._peers.close()
-        self._server.should_exit = True
+        self.begin_to_stop()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 

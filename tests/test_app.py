@@ -184,6 +184,24 @@ def test_a_coroutine_is_a_responder() -> None:
         assert answer(ws, 1) == "answer 1"
 
 
+def test_an_iterator_that_is_no_generator_is_a_responder() -> None:
+    class Two:
+        def __init__(self, turn: Turn) -> None:
+            self.left = ["One. ", "Two."]
+
+        def __aiter__(self) -> "Two":
+            return self
+
+        async def __anext__(self) -> Piece:
+            if not self.left:
+                raise StopAsyncIteration
+            return self.left.pop(0)
+
+    with calling(Two) as ws:
+        ask(ws, 1)
+        assert answer(ws, 1) == "One. Two."
+
+
 def test_pieces_go_out_while_the_answer_is_still_made() -> None:
     script = ScriptedResponder([], [["One. ", PATIENCE_S]])
     with calling(script) as ws:
@@ -719,6 +737,34 @@ def test_the_app_can_be_mounted_beside_others() -> None:
         url = f"{server.url}voice/llm-websocket/"
         record = asyncio.run(place_call(url, ["Hello?"]))
     assert len(record.transcript) == 3
+
+
+def test_the_last_words_are_said_also_where_no_second_disconnect_comes() -> None:
+    async def slow(turn: Turn) -> AsyncIterator[Piece]:
+        yield "Well. "
+        await asyncio.sleep(0.05)
+        yield "That is all."
+
+    async def main() -> list[Any]:
+        inbox: asyncio.Queue[Any] = asyncio.Queue()
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+            if "Well. " in message.get("text", ""):
+                inbox.put_nowait({"type": "websocket.disconnect", "code": 1012, "reason": ""})
+
+        inbox.put_nowait({"type": "websocket.connect"})
+        headers = [(b"host", b"localhost")]
+        scope = {"type": "websocket", "path": "/llm-websocket/c1", "headers": headers}
+        app = create_app(slow, settings=Settings())
+        await asyncio.wait_for(app(scope, inbox.get, send), PATIENCE_S)
+        return sent
+
+    *_, words, last, close = asyncio.run(main())
+    assert "That is all." in words["text"]
+    assert '"content_complete":true' in last["text"]
+    assert (close["type"], close["code"]) == ("websocket.close", 1012)
 
 
 def test_a_middleware_of_ones_own_sees_the_calls() -> None:

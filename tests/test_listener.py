@@ -117,7 +117,9 @@ def test_too_many_headers_at_an_upgrade_are_answered(stack: Any) -> None:
         assert peer.rest().startswith(b"HTTP/1.1 431 ")
 
 
-@pytest.mark.parametrize(("fragments", "code"), [(FRAGMENTS, 1002), (FRAGMENTS + 1, 1009)])
+@pytest.mark.parametrize(
+    ("fragments", "code"), [(FRAGMENTS, 1002), (FRAGMENTS + 1, 1009), (FRAGMENTS + 9, 1009)]
+)
 def test_the_fragments_of_a_message_are_counted(stack: Any, fragments: int, code: int) -> None:
     with listening(**stack) as server:
         peer = server.call()
@@ -360,6 +362,81 @@ def test_a_text_of_any_length_is_framed(stack: Any, size: int) -> None:
 
     with listening(say, **stack) as server, dial_sync(server.url, proxy=None) as ws:
         assert list(ws) == ["x" * size, b"y"]
+
+
+def test_what_comes_while_a_slice_is_worked_through_waits_its_turn(stack: Any) -> None:
+    ping, count = b'{"interaction_type":"ping_pong","timestamp":%d}', 2000
+    with listening(**stack) as server:
+        peer = server.call()
+        frames = [frame(TEXT, ping % number) for number in range(count)]
+        [connection] = server.connections
+
+        def arrive() -> None:
+            connection.data_received(b"".join(frames[:-1]))
+            connection.data_received(frames[-1])
+
+        connection.loop.call_soon_threadsafe(arrive)
+        texts = [json.loads(peer.read()[1]) for _ in range(count + 2)]
+    echoed = [text["timestamp"] for text in texts if text["response_type"] == "ping_pong"]
+    assert echoed == list(range(count))
+
+
+def test_a_call_is_not_accepted_from_a_peer_that_has_just_gone(stack: Any) -> None:
+    refused: list[bool] = []
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        [connection] = [one for one in server.connections if hasattr(one, "queue")]
+        connection.transport.abort()
+        try:
+            await send({"type": "websocket.accept"})
+        except OSError:
+            refused.append(True)
+
+    with listening(late, **stack) as server:
+        server.dial(UPGRADE.format("c1") + "\r\n").rest()
+        until(lambda: not server.tasks)
+    assert refused == [True]
+
+
+def test_a_call_that_is_not_accepted_yet_is_refused_when_the_server_stops(stack: Any) -> None:
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.3)
+
+    with listening(slow, **stack) as server:
+        peer = server.dial(UPGRADE.format("c1") + "\r\n")
+        until(lambda: any(hasattr(connection, "queue") for connection in server.connections))
+        server.begin_to_stop()
+        assert peer.rest().startswith(b"HTTP/1.1 500 ")
+
+
+@pytest.mark.parametrize("is_hung_up", [False, True])
+def test_an_answer_may_end_before_the_server_stops(stack: Any, is_hung_up: bool) -> None:
+    async def slow(turn: Turn) -> Any:
+        yield "Well. "
+        if turn.kind != "begin":
+            await asyncio.sleep(0.4)
+            yield "That is all."
+
+    app = create_app(slow, settings=Settings())
+    with listening(app, **stack) as server:
+        peer, idle = server.call("c1"), server.call("c2")
+        peer.send(TEXT, asked(1))
+        while b'"response_id":1' not in peer.read()[1]:
+            pass
+        [connection] = [one for one in server.connections if one.scope["path"].endswith("c1")]
+        server.begin_to_stop()
+        until(lambda: connection.close_timer is not None)
+        assert idle.close_code() == 1012
+        peer.send(TEXT, b'{"interaction_type":"ping_pong","timestamp":7}')
+        assert b'"timestamp":7' in peer.read()[1]
+        if is_hung_up:
+            peer.send(CLOSE, (1000).to_bytes(2))
+            assert peer.close_code() == 1000
+        else:
+            assert b"That is all." in peer.read()[1]
+            assert b'"content_complete":true' in peer.read()[1]
+            assert peer.close_code() == 1012
 
 
 async def stream(turn: Turn) -> Any:

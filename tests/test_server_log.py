@@ -7,7 +7,15 @@ import sys
 import pytest
 
 from llmws_tutorial.errors import ResponderError
-from llmws_tutorial.server.log import MOST_CHARACTERS, JsonLines, cause, one_line, redact
+from llmws_tutorial.server.log import (
+    MOST_CHARACTERS,
+    JsonLines,
+    cause,
+    hide,
+    one_line,
+    redact,
+    tidy,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +54,23 @@ def test_the_cause_of_an_error_is_told_without_its_text() -> None:
     assert cause(caught.value).startswith("ValueError in fail, line ")
     assert cause(ResponderError("the model\nfailed")) == r"the model\nfailed"
     assert cause(TimeoutError()) == "TimeoutError"
+
+
+def test_an_answer_to_a_peer_that_has_gone_is_no_line() -> None:
+    try:
+        raise RuntimeError("unable to write; the handler is closed")
+    except RuntimeError:
+        record = logging.makeLogRecord({"exc_info": sys.exc_info()})
+    assert not tidy(record)
+
+
+def test_the_secret_is_masked_wherever_it_stands() -> None:
+    hide("pass word")
+    args = ("/x/pass%20word", "/llm-websocket/guess/c1?x", 7)
+    record = logging.makeLogRecord({"msg": "%s %s %s", "args": args})
+    assert tidy(record)
+    assert record.getMessage() == "/x/*** /llm-websocket/***/c1?x 7"
+    assert tidy(logging.makeLogRecord({"msg": "plain", "args": {"a": 1}}))
 
 
 def test_a_record_is_one_json_object() -> None:

@@ -68,9 +68,7 @@ class Generations:
         asked = perf_counter()
         try:
             reply = self._responder(turn)
-        except BaseException as error:
-            if _is_cancelled():
-                raise
+        except BaseException as error:  # a responder may even exit
             self._count(turn, await self._fail(turn, error))
             return
         if isinstance(reply, str):
@@ -109,7 +107,7 @@ class Generations:
             await self._do(self._session.finish(turn.response_id, last))
         except LineLost:
             return "cancelled"
-        except BaseException as error:  # a responder may even cancel itself, or exit
+        except BaseException as error:  # it may even cancel itself
             if _is_cancelled():
                 raise
             return await self._fail(turn, error)

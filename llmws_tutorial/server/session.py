@@ -307,8 +307,8 @@ def _fields(action: Action | None) -> dict[str, Any]:
             fields: dict[str, Any] = {"end_call": True}
         case Transfer(number, shows_caller):
             fields = {"transfer_number": number, "show_transferee_as_caller": shows_caller}
-        case Press(digits):
-            fields = {"digit_to_press": digits}
+        case _:
+            fields = {"digit_to_press": action.digits}
     return {**fields, "no_interruption_allowed": True}
 
 
