@@ -128,7 +128,8 @@ class CallEndpoint:
         older = self.calls.get(call_id)  # lost, and nobody has noticed here
         if older is not None:
             call.replace(older)
-        again = self._reception.was_here(call_id) or (older is not None and older.was_greeted)
+        was_here = older is not None and older.session.is_greeted
+        again = self._reception.was_here(call_id) or was_here
         self.calls[call_id] = call
         self.metrics.open_calls.inc()
         self.metrics.calls("again" if again else "new").inc()
@@ -138,7 +139,7 @@ class CallEndpoint:
             self.metrics.open_calls.dec()
             if self.calls.get(call_id) is call:
                 del self.calls[call_id]
-                if call.was_lost and call.was_greeted:
+                if call.was_lost and call.session.is_greeted:
                     self._reception.has_lost(call_id)
 
     async def _refuse(self, scope: Scope, send: Send, status: int) -> None:

@@ -59,11 +59,6 @@ class OpenCall:
         self._late: set[asyncio.Task[None]] = set()
         self._odd = 0
 
-    @property
-    def was_greeted(self) -> bool:
-        """Whether the caller has heard the greeting, or has spoken already."""
-        return self.session.is_greeted
-
     async def run(self, *, again: bool) -> None:
         """Hold the call until one side ends it; nothing of it is left running after that."""
         began = perf_counter()
