@@ -5,6 +5,8 @@
     LlmwsError
     ├── ProtocolError          a frame broke the protocol
     │   ├── ServerProtocolError      your server did
+    │   │   ├── NotJson                  a frame that is not JSON at all
+    │   │   └── UnknownEvent             a response_type that the platform does not know
     │   └── PlatformProtocolError    the platform did
     │       └── ForeignFrame             a frame that no platform can have sent
     ├── ResponderError         a responder had nothing to say
@@ -31,6 +33,14 @@ class ServerProtocolError(ProtocolError):
     """Your server sent a frame that the platform would drop or hang up on."""
 
 
+class NotJson(ServerProtocolError):
+    """Your server sent text that is not JSON."""
+
+
+class UnknownEvent(ServerProtocolError):
+    """Your server sent a ``response_type`` that the platform does not know."""
+
+
 class PlatformProtocolError(ProtocolError):
     """The peer that dialled you sent a frame that no platform sends."""
 
@@ -48,7 +58,15 @@ class BadSignature(LlmwsError):
 
 
 class CannotConnect(LlmwsError):
-    """A call that never came about; the text has the stage reached and the likely fix."""
+    """A call that never came about; the text has the stage reached and the likely fix.
+
+    Attributes:
+        stage: the name of the stage in which it ended, such as "TCP"; empty before the first.
+    """
+
+    def __init__(self, text: str, *, stage: str = "") -> None:
+        super().__init__(text)
+        self.stage = stage
 
 
 class SetupError(LlmwsError):

@@ -26,9 +26,11 @@ from llmws_tutorial.messages.responses import (
 )
 from llmws_tutorial.messages.transcript import (
     Entry,
+    Packed,
     Utterance,
     Word,
     pack,
+    pack_one,
     unpack_entries,
     unpack_utterances,
 )
@@ -44,6 +46,7 @@ __all__ = [
     "ConfigFields",
     "Entry",
     "Metadata",
+    "Packed",
     "Ping",
     "Pong",
     "ReminderRequired",
@@ -59,6 +62,7 @@ __all__ = [
     "Utterance",
     "Word",
     "pack",
+    "pack_one",
     "read_object",
     "read_request",
     "read_response",

@@ -92,9 +92,18 @@ RawEntries = Annotated[msgspec.Raw, _list_of("Entry")]
 """The JSON of a list of entries."""
 
 
-def pack(said: Iterable[Utterance | Entry]) -> msgspec.Raw:
+Packed = msgspec.Raw
+"""JSON that is written already: of one utterance or entry, or of a list of them."""
+
+
+def pack(said: Iterable[Utterance | Entry | Packed]) -> Packed:
     """Turn utterances or entries into the raw JSON that a message carries."""
     return msgspec.Raw(_encoder.encode(tuple(said)))
+
+
+def pack_one(said: Utterance | Entry) -> Packed:
+    """Turn one utterance or entry into raw JSON, once for all the messages that it is part of."""
+    return msgspec.Raw(_encoder.encode(said))
 
 
 def unpack_utterances(raw: msgspec.Raw) -> tuple[Utterance, ...]:

@@ -10,7 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
-from llmws_tutorial.errors import ForeignFrame, PlatformProtocolError, ServerProtocolError
+from llmws_tutorial.errors import (
+    ForeignFrame,
+    NotJson,
+    PlatformProtocolError,
+    ServerProtocolError,
+    UnknownEvent,
+)
 from llmws_tutorial.messages.requests import CallDetails, CallFacts, Request, UnknownRequest
 from llmws_tutorial.messages.responses import Response, ServerMessage
 
@@ -79,13 +85,15 @@ def read_response(frame: str) -> ServerMessage:
     """Read a frame that a server sent.
 
     Raises:
-        ServerProtocolError: when the platform would drop it: no JSON object, a field missing or
-            mistyped, or an event that it does not know.
+        ServerProtocolError: when the platform would drop it: a field is missing or mistyped, or it
+            is no object.
+        NotJson: when it is not JSON.
+        UnknownEvent: when the platform does not know the event.
     """
     kind = _decoded(_response_kinds, frame).response_type
     if kind not in _KNOWN_RESPONSES:
         known = ", ".join(sorted(map(str, _KNOWN_RESPONSES)))
-        raise ServerProtocolError(f"unknown response_type {kind!r}, expected one of {known}")
+        raise UnknownEvent(f"unknown response_type {kind!r}, expected one of {known}")
     decoder = _responses if kind == "response" else _server_messages
     return _decoded(decoder, frame)  # type: ignore[no-any-return]
 
@@ -138,7 +146,7 @@ def _decoded(decoder: "msgspec.json.Decoder[Any]", frame: str) -> Any:
     except msgspec.ValidationError as error:
         raise ServerProtocolError(f"mistyped frame: {_lower_first(str(error))}") from None
     except _UNREADABLE as error:
-        raise ServerProtocolError(f"not JSON: {_lower_first(str(error))}") from None
+        raise NotJson(f"not JSON: {_lower_first(str(error))}") from None
 
 
 def _lower_first(text: str) -> str:

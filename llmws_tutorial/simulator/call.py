@@ -1,199 +1,435 @@
 """The platform's side of one call, without a socket, a clock or a task.
 
-A call is in one of four states, and what happens moves it on as the table says::
-
-    state            what happens           next state
-    ---------------  ---------------------  ---------------
-    MUTE             the greeting is whole  LISTENING
-    MUTE             the caller finishes    AWAITING
-    LISTENING        the caller finishes    AWAITING
-    LISTENING        the caller is silent   AWAITING
-    AWAITING         the answer is whole    LISTENING
-    AWAITING         the caller finishes    AWAITING    (the older request is dead)
-    any but ENDED    somebody hangs up      ENDED
-
-MUTE is the first state: the agent stays mute until a response with id 0 arrives. The source of
-each rule is docs/protocol.md, sections 2, 5 and 6.
+Where a call stands, and what moves it on, is the table in `states`. Time is brought from outside:
+whoever holds the socket calls `advance` with the seconds of the call, hands frames in with
+`receive`, and fetches what is to be sent with `take`. `due_s` says when to come back. The source of each rule is docs/protocol.md, sections 2 to 6.
 """
 
+import math
+from collections import deque
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
-from llmws_tutorial.errors import ServerProtocolError
 from llmws_tutorial.messages import (
-    BEGIN_RESPONSE_ID,
+    AgentInterrupt,
+    CallDetails,
+    CallFacts,
+    ConfigFields,
+    Entry,
+    Packed,
     ReminderRequired,
+    Request,
     Response,
     ResponseRequired,
     ServerMessage,
+    UpdateAgent,
     UpdateOnly,
     Utterance,
-    pack,
-    read_response,
+    Word,
 )
-
-
-class State(Enum):
-    """Where a call stands."""
-
-    MUTE = "waiting for the first message"
-    LISTENING = "the caller's turn"
-    AWAITING = "waiting for an answer"
-    ENDED = "over"
-
-
-class Event(Enum):
-    """What moves a call on."""
-
-    WHOLE = "a response is complete"
-    TURN = "the caller finishes"
-    SILENCE = "the caller is silent"
-    HANG_UP = "somebody hangs up"
-
-
-TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
-    (State.MUTE, Event.WHOLE): State.LISTENING,
-    (State.MUTE, Event.TURN): State.AWAITING,
-    (State.MUTE, Event.HANG_UP): State.ENDED,
-    (State.LISTENING, Event.TURN): State.AWAITING,
-    (State.LISTENING, Event.SILENCE): State.AWAITING,
-    (State.LISTENING, Event.HANG_UP): State.ENDED,
-    (State.AWAITING, Event.WHOLE): State.LISTENING,
-    (State.AWAITING, Event.TURN): State.AWAITING,
-    (State.AWAITING, Event.HANG_UP): State.ENDED,
-}
-"""The table above as data. What is not in it cannot happen, and asking for it raises."""
-
-_CLOSE_REASONS: Final = {
-    1000: "agent_hangup",
-    1005: "error_llm_websocket_open",
-    1007: "error_llm_websocket_corrupt_payload",
-}
+from llmws_tutorial.simulator.answers import Answers
+from llmws_tutorial.simulator.choices import Choices
+from llmws_tutorial.simulator.endings import CORRUPT, reason_of
+from llmws_tutorial.simulator.states import TRANSITIONS, Event, State
+from llmws_tutorial.simulator.timers import Timer, Timers
+from llmws_tutorial.simulator.transcript import UNINTELLIGIBLE, Transcript
+from llmws_tutorial.simulator.turn import Action, Kind, Turn
+from llmws_tutorial.simulator.verdict import Accepted, Drop, Dropped, Verdict, read_frame
+from llmws_tutorial.simulator.wishes import Wishes
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """A frame that was accepted: its text is what the caller hears."""
+class LogLine:
+    """One line of the call's log, as the platform's detail log would have it.
 
-    response: Response
+    Attributes:
+        at_s: when (seconds of the call).
+        text: what happened.
+    """
 
-
-@dataclass(frozen=True)
-class Noted:
-    """A frame that was accepted and says nothing: a wish, a note, a heartbeat."""
-
-    message: ServerMessage
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """A frame that the platform throws away without telling you; here it says why."""
-
-    reason: str
+    at_s: float
+    text: str
 
 
 class Call:
-    """One call, as the platform keeps it.
+    """One call, as the platform keeps it. Times are seconds since the call began.
 
     Attributes:
         state: where the call stands.
-        transcript: what was said and heard so far, oldest first.
-        response_id: the id of the latest request; 0 before the first.
+        now_s: the time up to which the call has been brought.
+        facts: what a server is told that asks for call_details.
+        answers: the turns of the agent, and which of them still takes content.
+        wishes: what the server asked for besides.
+        heard: the transcript as it grows.
+        log: what happened, one line each.
+        pressed: the keys that the agent pressed, in order.
+        transferred_to: whom the agent transferred the call to; None if it did not.
         disconnection_reason: why the call ended, in the platform's words; None while it goes on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, facts: CallFacts | None = None, *, choices: Choices | None = None) -> None:
+        self.choices = choices or Choices()
+        self.facts = facts or CallFacts(call_type="web_call", call_status="ongoing")
         self.state = State.MUTE
-        self.transcript: list[Utterance] = []
-        self.response_id = BEGIN_RESPONSE_ID
+        self.now_s = 0.0
+        self.answers = Answers(self.choices)
+        self.wishes = Wishes(self.choices)
+        self.heard = Transcript()
+        self.log: list[LogLine] = []
+        self.pressed: list[str] = []
+        self.transferred_to: str | None = None
         self.disconnection_reason: str | None = None
-        self._live = True  # whether the latest id still accepts content
-        self._hangs_up = False  # whether the live response asked to end the call
-        self._open_role: str | None = None  # whose utterance the next words belong to
+        self._timers = Timers()
+        self._outbox: list[Request] = []
+        self._voice: Turn | None = self.answers.greeting  # the turn that has the agent's voice
+        self._mouth: deque[str] = deque()  # the words that the caller is about to say
+        self._words_over = 0  # how many of the caller's words were over the agent's
+        self._stopped_at_s: float | None = None  # when the caller said the last word
+        self._owes_turn = False  # the caller finished while the agent could not be interrupted
+        self._reminders = 0
+        self._has_details = False
+        self._timers.set(Timer.MAX_DURATION, self.choices.max_duration_s)
+        self._timers.set(Timer.INACTIVITY, self.choices.inactivity_s)
 
-    def caller_says(self, word: str) -> UpdateOnly:
-        """Hear one more word from the caller; the answer is the update to send."""
-        self._hear("user", word, joint=" ")
-        return self.update()
+    @property
+    def due_s(self) -> float:
+        """When something happens next by itself (seconds of the call; inf: never)."""
+        return self._timers.due_s
 
-    def caller_finishes(self) -> ResponseRequired:
-        """End the caller's turn; the answer is the request to send."""
-        self._move(Event.TURN)
-        return ResponseRequired(response_id=self._next_id(), transcript=pack(self.transcript))
+    @property
+    def transcript(self) -> tuple[Utterance, ...]:
+        """What was said and heard so far, oldest first."""
+        return self.heard.utterances
 
-    def caller_is_silent(self) -> ReminderRequired:
-        """Let the caller be quiet for too long; the answer is the request to send."""
-        self._move(Event.SILENCE)
-        return ReminderRequired(response_id=self._next_id(), transcript=pack(self.transcript))
+    @property
+    def response_id(self) -> int:
+        """The id of the latest request; 0 before the first."""
+        return self.answers.response_id
 
-    def update(self) -> UpdateOnly:
-        """Say how the transcript stands; the answer is the update to send."""
-        return UpdateOnly(transcript=pack(self.transcript))
+    @property
+    def speaking(self) -> Turn | None:
+        """The agent's turn that is being spoken; None while the agent is quiet."""
+        return self._voice if self.state is State.SPEAKING else None
 
-    def receive(self, frame: str | bytes) -> Spoken | Noted | Dropped:
-        """Judge one frame from the server: spoken, noted, or dropped for a reason."""
+    @property
+    def is_caller_talking(self) -> bool:
+        """Whether the caller has words left, or has only just said the last one."""
+        return bool(self._mouth) or Timer.END_OF_TURN in self._timers
+
+    @property
+    def is_callers_turn(self) -> bool:
+        """Whether everybody waits for the caller."""
+        return self.state is State.LISTENING and not self.is_caller_talking
+
+    @property
+    def waits_for_server(self) -> bool:
+        """Whether everybody waits for the server: it owes the greeting, or (more of) an answer."""
+        if self.is_caller_talking or Timer.AGENT_WORD in self._timers:
+            return False
+        return self.state in (State.MUTE, State.AWAITING, State.SPEAKING)
+
+    def advance(self, now_s: float) -> None:
+        """Let everything happen that is due by this time, each thing at its own time."""
+        while (due := self._timers.pop(now_s)) is not None:
+            timer, at_s = due
+            self.now_s = max(self.now_s, at_s)
+            self._DO[timer](self)
+        self.now_s = max(self.now_s, now_s)
+
+    def receive(self, frame: str | bytes) -> Verdict:
+        """Judge one frame from the server, and let it have its effect."""
+        verdict = self._judge(frame)
+        if isinstance(verdict, Dropped):
+            self.note(f"dropped a frame: {verdict.reason}")
+        return verdict
+
+    def take(self) -> list[Request]:
+        """The messages that are to be sent now, in order; they are handed out once."""
+        messages, self._outbox = self._outbox, []
+        return messages
+
+    def caller_says(self, text: str) -> None:
+        """Begin to say something, or go on: one word after another, then a pause."""
+        self._talk(text.split())
+
+    def caller_mumbles(self) -> None:
+        """Say something that cannot be understood."""
+        self._talk([UNINTELLIGIBLE])
+
+    def caller_presses(self, digits: str) -> None:
+        """Press keys on the phone."""
         if self.state is State.ENDED:
-            return Dropped("the call is over")
-        if isinstance(frame, bytes):
-            self.socket_closed(1007)
-            return Dropped("a binary frame, expected text: the platform closes with 1007")
-        try:
-            response = read_response(frame)
-        except ServerProtocolError as error:
-            return Dropped(str(error))
-        return self._judge(response) if isinstance(response, Response) else Noted(response)
+            return
+        for digit in digits:
+            self.heard.weave(Entry(role="dtmf", digit=digit))
+        self.note(f"the caller pressed {digits}")
+        self._update()
+        if self.choices.digits_end_turn and not self._mouth:
+            self._stopped_at_s = self.now_s
+            self._pause()
 
     def hang_up(self) -> None:
         """End the call from the caller's side."""
         self._end("user_hangup")
 
-    def socket_closed(self, code: int) -> None:
-        """End the call because the server's end of the socket closed with a code."""
-        self._end(_CLOSE_REASONS.get(code, "error_llm_websocket_runtime"))
-
-    def _judge(self, response: Response) -> Spoken | Dropped:
-        if response.response_id != self.response_id:
-            return Dropped(
-                f"response_id {response.response_id} is not the latest one, {self.response_id}"
-            )
-        if not self._live:
-            return Dropped(f"response_id {response.response_id} was already complete")
-        return self._speak(response)
-
-    def _speak(self, response: Response) -> Spoken:
-        self._hear("agent", response.content, joint="")
-        self._hangs_up = self._hangs_up or response.end_call
-        if response.content_complete:
-            self._live = False
-            self._open_role = None
-            self._move(Event.WHOLE)
-            if self._hangs_up:
-                self._end("agent_hangup")
-        return Spoken(response)
-
-    def _hear(self, role: str, text: str, *, joint: str) -> None:
-        if not text:
+    def connected(self, *, again: bool = False) -> None:
+        """Take note that the socket is open, for the first time or after a drop."""
+        self.note("the socket is open again" if again else "the socket is open")
+        if not again:
             return
-        if self._open_role == role:
-            text = self.transcript.pop().content + joint + text
-        self.transcript.append(Utterance(role=role, content=text))
-        self._open_role = role
+        if not self.choices.remembers_config:
+            self.wishes.config = ConfigFields()
+        if not self.choices.details_once:
+            self._has_details = False
+        if self.choices.asks_again_after_reconnect and self.state is State.AWAITING:
+            self._ask(is_reminder=False)
 
-    def _next_id(self) -> int:
-        self.response_id += 1
-        self._live = True
-        self._hangs_up = False
-        self._open_role = None
-        return self.response_id
+    def socket_closed(self, code: int) -> None:
+        """End the call because the socket closed with a code (1006: without a close frame)."""
+        self.note(f"the socket closed with {code}")
+        self._end(reason_of(code, self.choices))
+
+    def fail(self, reason: str, why: str) -> None:
+        """End the call for a reason of the platform's own."""
+        self.note(why)
+        self._end(reason)
+
+    def _judge(self, frame: str | bytes) -> Verdict:
+        if self.state is State.ENDED:
+            return Dropped(Drop.OVER, "the call is over")
+        message = read_frame(frame)
+        if isinstance(message, Dropped):
+            if message.kind is Drop.BINARY:
+                self.socket_closed(1007)
+            elif message.kind is Drop.UNKNOWN_EVENT and self.choices.ends_on_unknown_event:
+                self._end(CORRUPT)
+            return message
+        if isinstance(message, Response | AgentInterrupt):
+            return self._take_piece(message)
+        self._take_wish(message)
+        return Accepted(message)
+
+    def _take_piece(self, piece: Response | AgentInterrupt) -> Verdict:
+        turn = self.answers.judge(piece, self.now_s)
+        if isinstance(turn, Dropped):
+            return turn
+        is_first = not turn.sent and turn.complete_at_s is None
+        turn.take(piece, self.now_s)
+        if turn.kind == "interrupt" and is_first and turn is not self._voice and not turn.is_cut:
+            self._interrupt_with(turn)
+        elif turn.kind == "greeting" and self._voice is None and not turn.is_cut:
+            self._voice = turn  # a second greeting, if that is spoken at all
+        self._speak()
+        return Accepted(piece)
+
+    def _take_wish(self, message: ServerMessage) -> None:
+        if (entry := self.wishes.take(message, self.now_s)) is not None:
+            self.heard.weave(entry)
+        if self.wishes.config.call_details and not self._has_details:
+            self._has_details = True
+            self._outbox.append(CallDetails(call=self.facts))
+        if isinstance(message, UpdateAgent) and self.is_callers_turn:
+            self._wait_for_caller()
+
+    def _speak(self) -> None:
+        """Go on speaking, if there is something to say and it is the agent's turn to say it."""
+        turn = self._voice
+        if turn is None or Timer.AGENT_WORD in self._timers:
+            return
+        if turn.speech.is_over:
+            self._finish(turn)
+        elif turn.speech.next_word is not None:
+            delay_s = 0.0
+            if self.state is not State.SPEAKING:
+                if self.is_caller_talking:
+                    return  # nobody begins to speak while the caller does
+                self._move(Event.VOICE)
+            if turn.voice_at_s is None:
+                delay_s = self.choices.voice_s
+                turn.voice_at_s = self.now_s + delay_s
+                self._update(turntaking="agent_turn")
+            self._timers.stop(Timer.REMINDER)
+            self._timers.set(Timer.AGENT_WORD, self.now_s + delay_s + self._word_s)
+
+    def _agent_word(self) -> None:
+        turn = self._voice
+        if turn is None:  # its timer stops with the voice
+            return
+        before = len(turn.heard)
+        word = turn.speech.hear()
+        spoken = self.heard.content_of("agent") + turn.heard[before:]
+        self._hear("agent", spoken.lstrip(), word)
+        self._update()
+        if not self._cut_if_talked_over():
+            self._speak()
+
+    def _interrupt_with(self, turn: Turn) -> None:
+        """Let the agent talk over whoever speaks, itself included."""
+        if self._voice is not None:
+            self._silence(self._voice)
+        self.note("the agent interrupts")
+        self._voice = turn
+        self._words_over = -len(self._mouth)  # who was talked over is not the one who interrupts
+        self._move(Event.VOICE)
+
+    def _cut_if_talked_over(self) -> bool:
+        """Stop the agent, if the caller has said enough over what it says."""
+        if self.state is not State.SPEAKING or not self._mouth or self._voice is None:
+            return False
+        sensitivity = self.wishes.interruption_sensitivity
+        needed = math.ceil((1 - sensitivity) * self.choices.needed_words)
+        speech = self._voice.speech
+        is_protected = speech.is_protected and speech.next_word is not None
+        if sensitivity == 0 or is_protected or self._words_over < needed:
+            return False
+        self.note("the caller talks over the agent")
+        self._silence(self._voice)
+        self._move(Event.BARGE_IN)
+        return True
+
+    def _silence(self, turn: Turn) -> None:
+        """Cut the agent's voice: the rest is never heard, and its action never done."""
+        self._timers.stop(Timer.AGENT_WORD)
+        self._voice = None
+        turn.is_cut = True
+        if turn.action is not None:
+            self.note(f"{turn.action.name} is forgotten: the agent was interrupted")
+        if self.choices.shows_unheard_words and self.heard.content_of("agent"):
+            self._hear("agent", turn.sent.strip(), None)
+        self.heard.close("agent")
+
+    def _finish(self, turn: Turn) -> None:
+        """End a turn of the agent that was spoken whole; now is the time for its action."""
+        self.heard.close("agent")
+        self._voice = None
+        if not turn.is_cut and turn.action is not None:
+            turn.has_acted = True
+            self._act(turn.action)
+        if self.state is State.ENDED:
+            return
+        if self.state is not State.LISTENING:
+            self._move(Event.DONE)
+        if self._owes_turn:
+            self._owes_turn = False
+            self._ask(is_reminder=False)
+        elif not self.is_caller_talking:
+            self._wait_for_caller()
+
+    def _act(self, action: Action) -> None:
+        match action.name:
+            case "end_call":
+                self._end("agent_hangup")
+            case "transfer_number":
+                self.transferred_to = action.value
+                self._end("call_transfer")
+            case "digit_to_press":
+                self.pressed.append(action.value)
+                self.note(f"the agent pressed {action.value}")
+
+    def _talk(self, words: list[str]) -> None:
+        if self.state is State.ENDED or not words:
+            return
+        is_beginning = not self._mouth
+        if is_beginning and Timer.END_OF_TURN not in self._timers:
+            self._words_over = 0
+        self._mouth.extend(words)
+        self._reminders = 0
+        self._timers.stop(Timer.REMINDER, Timer.END_OF_TURN)
+        if is_beginning:
+            self._timers.set(Timer.CALLER_WORD, self.now_s + self._word_s)
+        self._cut_if_talked_over()
+
+    def _caller_word(self) -> None:
+        word = self._mouth[0]
+        is_first = not self.heard.content_of("user")
+        content = f"{self.heard.content_of('user')} {word}".lstrip()
+        self._hear("user", content, None if word == UNINTELLIGIBLE else word)
+        self._update(turntaking="user_turn" if is_first else None)
+        self._words_over += 1
+        self._cut_if_talked_over()
+        self._mouth.popleft()
+        if self._mouth:
+            self._timers.set(Timer.CALLER_WORD, self.now_s + self._word_s)
+        else:
+            self._stopped_at_s = self.now_s
+            self._pause()
+
+    def _pause(self) -> None:
+        patience = self.choices.hesitation_s * (1 - self.wishes.responsiveness)
+        self._timers.stop(Timer.REMINDER)
+        self._timers.set(Timer.END_OF_TURN, self.now_s + self.choices.end_of_turn_s + patience)
+
+    def _end_of_turn(self) -> None:
+        self.heard.close("user")
+        if self.state is State.SPEAKING:  # the agent could not be interrupted
+            self._owes_turn = self.choices.answers_after_protected
+        else:
+            self._ask(is_reminder=False)
+
+    def _wait_for_caller(self) -> None:
+        self._timers.stop(Timer.REMINDER)
+        if self._reminders < self.wishes.reminder_max_count:
+            self._timers.set(Timer.REMINDER, self.now_s + self.wishes.reminder_trigger_s)
+
+    def _remind(self) -> None:
+        self._reminders += 1
+        self._ask(is_reminder=True)
+
+    def _ask(self, *, is_reminder: bool) -> None:
+        self._move(Event.SILENCE if is_reminder else Event.TURN)
+        stopped_at_s = None if is_reminder else self._stopped_at_s
+        kind: Kind = "reminder" if is_reminder else "response"
+        self._voice = self.answers.ask(kind, self.now_s, stopped_at_s)
+        message = ReminderRequired if is_reminder else ResponseRequired
+        self._outbox.append(message(response_id=self.response_id, **self._transcripts()))
+
+    def _update(self, turntaking: Literal["agent_turn", "user_turn"] | None = None) -> None:
+        self._outbox.append(UpdateOnly(turntaking=turntaking, **self._transcripts()))
+
+    def _transcripts(self) -> dict[str, Packed]:
+        packed = {"transcript": self.heard.pack()}
+        if self.wishes.config.transcript_with_tool_calls:
+            packed["transcript_with_tool_calls"] = self.heard.pack_woven()
+        return packed
+
+    def _hear(self, role: str, content: str, word: str | None) -> None:
+        start_s, end_s = round(self.now_s - self._word_s, 3), round(self.now_s, 3)
+        timed = None if word is None else Word(word=word, start=start_s, end=end_s)
+        self.heard.hear(role, content, timed)
+        self._timers.set(Timer.INACTIVITY, self.now_s + self.choices.inactivity_s)
+
+    def _inactive(self) -> None:
+        self.fail("inactivity", "nobody has said a word for very long")
+
+    def _too_long(self) -> None:
+        self.fail("max_duration_reached", "the call has lasted as long as a call may")
 
     def _end(self, reason: str) -> None:
-        if self.state is not State.ENDED:
-            self._move(Event.HANG_UP)
-            self.disconnection_reason = reason
+        if self.state is State.ENDED:
+            return
+        self._move(Event.END)
+        self.disconnection_reason = reason
+        self._timers.clear()
+        self._mouth.clear()
+        self.heard.close("user", "agent")
+        self.note(f"the call ended: {reason}")
+
+    def note(self, text: str) -> None:
+        """Write one line into the log of the call."""
+        self.log.append(LogLine(round(self.now_s, 3), text))
 
     def _move(self, event: Event) -> None:
-        try:
-            self.state = TRANSITIONS[self.state, event]
-        except KeyError:
-            raise ValueError(f"{event.value}, but the call is {self.state.value}") from None
+        self.state = TRANSITIONS[self.state, event]
+
+    @property
+    def _word_s(self) -> float:
+        return 1 / self.choices.words_per_s
+
+    _DO: Final = {
+        Timer.CALLER_WORD: _caller_word,
+        Timer.AGENT_WORD: _agent_word,
+        Timer.END_OF_TURN: _end_of_turn,
+        Timer.REMINDER: _remind,
+        Timer.INACTIVITY: _inactive,
+        Timer.MAX_DURATION: _too_long,
+    }

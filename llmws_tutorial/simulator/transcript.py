@@ -1,0 +1,101 @@
+"""What was heard in a call so far, word by word, and what was done in between.
+
+An utterance grows while its speaker speaks, and is packed once it is over: a call of an hour is
+sent whole with every message, and only its last words are new.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from llmws_tutorial.messages import (
+    Entry,
+    Packed,
+    Utterance,
+    Word,
+    pack,
+    pack_one,
+    unpack_entries,
+    unpack_utterances,
+)
+
+UNINTELLIGIBLE: Final = "(unintelligible audio)"
+"""What a transcript says where the caller could not be understood."""
+
+
+class _Said:
+    """One utterance: growing while it has words of its own, packed from then on."""
+
+    __slots__ = ("content", "packed", "role", "words")
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+        self.content = ""
+        self.words: list[Word] = []
+        self.packed: Packed | None = None
+
+    def pack(self) -> Packed:
+        if self.packed is not None:
+            return self.packed
+        return pack_one(Utterance(role=self.role, content=self.content, words=tuple(self.words)))
+
+    def close(self) -> None:
+        self.packed = self.pack()
+        self.content = ""
+        self.words = []
+
+
+class Transcript:
+    """The utterances of a call, oldest first, and the same with what was done woven in."""
+
+    def __init__(self) -> None:
+        self._said: list[_Said] = []
+        self._woven: list[_Said | Packed] = []
+        self._open: dict[str, _Said] = {}
+
+    @property
+    def utterances(self) -> tuple[Utterance, ...]:
+        """What was said, as objects."""
+        return unpack_utterances(self.pack())
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What was said and done, as objects."""
+        return unpack_entries(self.pack_woven())
+
+    def hear(self, role: str, content: str, word: Word | None) -> None:
+        """Let a speaker's open utterance be this long now; the first word opens one."""
+        said = self._open.get(role)
+        if said is None:
+            said = self._open[role] = _Said(role)
+            self._said.append(said)
+            self._woven.append(said)
+        said.content = content
+        if word is not None:
+            said.words.append(word)
+
+    def content_of(self, role: str) -> str:
+        """What a speaker's open utterance says so far; empty when there is none."""
+        said = self._open.get(role)
+        return said.content if said else ""
+
+    def close(self, *roles: str) -> None:
+        """End the open utterances of these speakers: their next word begins another."""
+        for role in roles:
+            if said := self._open.pop(role, None):
+                said.close()
+
+    def weave(self, entry: Entry) -> None:
+        """Note what was done at this point of the call."""
+        self._woven.append(pack_one(entry))
+
+    def pack(self) -> Packed:
+        """What was said, as a message carries it."""
+        return pack(said.pack() for said in self._said)
+
+    def pack_woven(self) -> Packed:
+        """What was said and done, as a message carries it."""
+        return pack(self._packed(self._woven))
+
+    @staticmethod
+    def _packed(items: Iterable["_Said | Packed"]) -> Iterable[Packed]:
+        return (item.pack() if isinstance(item, _Said) else item for item in items)
