@@ -11,10 +11,10 @@ from urllib.request import Request, urlopen
 import pytest
 from websockets.sync.client import connect
 
+from llmws_tutorial.messages.signature import SIGNATURE_HEADER, sign
 from llmws_tutorial.notebook import serve
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.server import Settings, create_app
-from llmws_tutorial.server.webhook import SIGNATURE_HEADER, sign
 from llmws_tutorial.simulator import CallRecord, place_call
 
 

@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import hashlib
-import hmac
 import http.client
 import json
 import logging
@@ -17,23 +15,13 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from hypothesis import given
-from hypothesis import strategies as st
 
-from llmws_tutorial.errors import BadSignature, SetupError
+from llmws_tutorial.errors import SetupError
+from llmws_tutorial.messages.signature import WINDOW_MS, sign
 from llmws_tutorial.notebook import serve
-from llmws_tutorial.server.webhook import (
-    WINDOW_MS,
-    WebhookEvent,
-    WebhookLimits,
-    sign,
-    verify,
-    webhook_router,
-)
+from llmws_tutorial.server.webhook import WebhookEvent, WebhookLimits, webhook_router
 
 KEY = "test-api-key"
-NOW_MS = 1_700_000_000_000
-VECTOR = "07024cabe7dd8f6d1c6e4a8324ca92c812e6ad4a7ee506c04f7e462e3321823e"
 ENDED = b'{"event":"call_ended"}'
 PATIENCE_S = 5.0
 
@@ -99,66 +87,10 @@ def answer(*chunks: bytes, **options: Any) -> int:
     return asyncio.run(Hook().post(*chunks, **options))
 
 
-def test_the_published_vector_is_signed_and_verified() -> None:
-    assert sign(ENDED, KEY, NOW_MS) == f"v={NOW_MS},d={VECTOR}"
-    verify(ENDED, KEY, f"v={NOW_MS},d={VECTOR}", now_ms=NOW_MS)
-
-
-@pytest.mark.parametrize(
-    ("signature", "reason"),
-    [
-        (None, "missing"),
-        ("", "missing"),
-        (VECTOR, "malformed"),
-        (f"v={NOW_MS},d={VECTOR[1:]}", "malformed"),
-        (f"v={NOW_MS},d={VECTOR}0", "malformed"),
-        (f"v={NOW_MS},d={VECTOR.upper()}", "malformed"),
-        (f"v={NOW_MS},d={VECTOR}\n", "malformed"),
-        (f"v=-{NOW_MS},d={VECTOR}", "malformed"),
-        (f"v={chr(0x661)},d={VECTOR}", "malformed"),
-        (f"v={'9' * 10_000},d={VECTOR}", "malformed"),
-        (f"v={NOW_MS},d={VECTOR[::-1]}", "forged"),
-        (f"v={NOW_MS + 1},d={VECTOR}", "forged"),
-        (f"v=0{NOW_MS},d={VECTOR}", "forged"),
-    ],
-)
-def test_a_bad_signature_says_what_is_wrong(signature: str | None, reason: str) -> None:
-    with pytest.raises(BadSignature, match=f"^{reason} signature"):
-        verify(ENDED, KEY, signature, now_ms=NOW_MS)
-
-
-@pytest.mark.parametrize(("later_ms", "reason"), [(1, "^stale"), (-1, "from the future")])
-def test_a_signature_holds_for_five_minutes_either_way(later_ms: int, reason: str) -> None:
-    signature = sign(ENDED, KEY, NOW_MS)
-    edge_ms = NOW_MS + later_ms * WINDOW_MS
-    assert WINDOW_MS == 300_000
-    verify(ENDED, KEY, signature, now_ms=edge_ms)
-    with pytest.raises(BadSignature, match=reason):
-        verify(ENDED, KEY, signature, now_ms=edge_ms + later_ms)
-
-
-def test_without_a_time_the_clock_is_asked() -> None:
-    verify(ENDED, KEY, sign(ENDED, KEY, clock_ms()))
-    with pytest.raises(BadSignature, match="stale"):
-        verify(ENDED, KEY, sign(ENDED, KEY, clock_ms() - WINDOW_MS - 1))
-
-
-@given(st.binary(max_size=64), st.binary(max_size=64), st.integers(0, 10**15 - 1))
-def test_a_signature_fits_its_own_bytes_and_no_others(one: bytes, two: bytes, now_ms: int) -> None:
-    signature = sign(one, KEY, now_ms)
-    verify(one, KEY, signature, now_ms=now_ms)
-    if one != two:
-        with pytest.raises(BadSignature, match="forged"):
-            verify(two, KEY, signature, now_ms=now_ms)
-
-
 @pytest.mark.parametrize("key", ["", " \n"])
 def test_a_blank_key_is_refused_before_anybody_can_sign_with_it(key: str) -> None:
-    signature = f"v={NOW_MS},d={hmac.new(key.encode(), ENDED, hashlib.sha256).hexdigest()}"
     with pytest.raises(SetupError, match="blank"):
         webhook_router(key, print)
-    with pytest.raises(SetupError, match="blank"):
-        verify(ENDED, key, signature, now_ms=NOW_MS)
 
 
 def test_an_event_is_answered_and_handed_on() -> None:

@@ -1,4 +1,4 @@
-"""The wire: every message in both directions, of the original guide and of today."""
+"""The wire: every message in both directions, and the signature of a webhook."""
 
 from llmws_tutorial.messages.requests import (
     CallDetails,
@@ -24,6 +24,7 @@ from llmws_tutorial.messages.responses import (
     ToolCallResult,
     UpdateAgent,
 )
+from llmws_tutorial.messages.signature import SIGNATURE_HEADER, sign, verify
 from llmws_tutorial.messages.transcript import (
     Entry,
     Packed,
@@ -38,6 +39,7 @@ from llmws_tutorial.messages.wire import read_object, read_request, read_respons
 
 __all__ = [
     "BEGIN_RESPONSE_ID",
+    "SIGNATURE_HEADER",
     "AgentConfig",
     "AgentInterrupt",
     "CallDetails",
@@ -66,7 +68,9 @@ __all__ = [
     "read_object",
     "read_request",
     "read_response",
+    "sign",
     "unpack_entries",
     "unpack_utterances",
+    "verify",
     "write",
 ]

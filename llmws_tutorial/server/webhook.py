@@ -10,13 +10,10 @@ Source: docs/protocol.md, section 9.
 import asyncio
 import contextlib
 import hashlib
-import hmac
 import inspect
 import json
 import logging
-import re
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
@@ -26,18 +23,20 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from llmws_tutorial.errors import BadSignature, SetupError
+from llmws_tutorial.errors import BadSignature
+from llmws_tutorial.messages.signature import (
+    SIGNATURE_HEADER,
+    read_signature,
+    require_key,
+    verify,
+)
 from llmws_tutorial.server.log import cause
 
 log: Final = logging.getLogger("uvicorn.webhook")  # shown wherever uvicorn's lines are
-SIGNATURE_HEADER: Final = "x-retell-signature"
-WINDOW_MS: Final = 5 * 60 * 1000
-"""How far the time of a signature may be from ours, either way."""
 ONCE_A_CALL: Final = frozenset({"call_started", "call_ended", "call_analyzed"})
 """Events that a call has once; the others come again and again with new contents."""
 STUBBORN_S: Final = 1.0
 """How long a cancelled handler may take to stop before it is left behind."""
-_SIGNATURE: Final = re.compile(r"v=([0-9]{1,15}),d=([0-9a-f]{64})")
 _LOGGED_CHARACTERS: Final = 128
 
 
@@ -89,43 +88,6 @@ class WebhookLimits:
     remembered: int = 10_000
 
 
-def verify(body: bytes, api_key: str, signature: str | None, *, now_ms: int | None = None) -> None:
-    """Make sure that the platform signed this body a moment ago.
-
-    The order of the arguments is that of the platform's SDK, which returns False where this raises.
-
-    Args:
-        body: the raw body; JSON that was parsed and written again has other bytes.
-        api_key: the key of your account that is marked for webhooks.
-        signature: the header ``x-retell-signature``; None when there is none.
-        now_ms: the time (milliseconds since 1970); None asks the clock.
-
-    Raises:
-        BadSignature: when it is missing, malformed, stale, from the future or forged.
-        SetupError: when the API key is blank.
-    """
-    signed_ms, digest = _read_signature(signature, now_ms)
-    if not hmac.compare_digest(digest, _digest(body, api_key, signed_ms)):
-        raise BadSignature(
-            "forged signature, another body or another key made it; verify the raw body, "
-            "with the API key that is marked for webhooks"
-        )
-
-
-def sign(body: bytes, api_key: str, now_ms: int) -> str:
-    """Sign a body as the platform does: for tests, and for a stand-in of it.
-
-    Args:
-        body: the bytes that will be sent.
-        api_key: the key that both sides know.
-        now_ms: the time (milliseconds since 1970).
-
-    Raises:
-        SetupError: when the API key is blank.
-    """
-    return f"v={now_ms},d={_digest(body, api_key, str(now_ms))}"
-
-
 def webhook_router(
     api_key: str, on_event: OnEvent, *, limits: WebhookLimits | None = None
 ) -> APIRouter:
@@ -144,7 +106,7 @@ def webhook_router(
     Raises:
         SetupError: when the API key is blank, for then anybody could sign.
     """
-    _secret(api_key)
+    require_key(api_key)
     inbox = _Inbox(api_key, on_event, limits or WebhookLimits())
 
     @contextlib.asynccontextmanager
@@ -180,7 +142,7 @@ class _Inbox:
         """Answer one request, before anything is done about its event."""
         signature = request.headers.get(SIGNATURE_HEADER)
         try:
-            _read_signature(signature)  # a stranger's body is not even read
+            read_signature(signature)  # a stranger's body is not even read
             body = await self._read(request)
             verify(body, self._api_key, signature)
             self._accept(_parse(body), body)
@@ -251,25 +213,6 @@ class _Inbox:
             log.error("%s: failed, %s", _name(event), cause(error))
 
 
-def _read_signature(signature: str | None, now_ms: int | None = None) -> tuple[str, str]:
-    """The time and the digest of a signature that was made just now, as it says."""
-    if not signature:
-        raise BadSignature(f"missing signature, expected a header {SIGNATURE_HEADER}")
-    found = _SIGNATURE.fullmatch(signature)
-    if found is None:
-        raise BadSignature("malformed signature, expected v=<milliseconds>,d=<64 hex digits>")
-    signed_ms, digest = found.groups()
-    age_ms = (time.time_ns() // 1_000_000 if now_ms is None else now_ms) - int(signed_ms)
-    if abs(age_ms) > WINDOW_MS:
-        problem = "stale signature, made" if age_ms > 0 else "signature from the future,"
-        side = "ago" if age_ms > 0 else "ahead"
-        raise BadSignature(
-            f"{problem} {abs(age_ms) // 1000} s {side}, expected at most {WINDOW_MS // 1000}; "
-            "compare the clock of this machine"
-        )
-    return signed_ms, digest
-
-
 def _refuse(status: int, reason: Exception) -> Response:
     log.warning("refused with %d: %s", status, reason)
     is_unread = status in (401, 408, 413, 503)  # the rest of the body is still on its way
@@ -323,15 +266,3 @@ async def _in_thread(function: OnEvent, event: WebhookEvent) -> object:
     if error is not None:
         raise error
     return outcome
-
-
-def _secret(api_key: str) -> bytes:
-    if not api_key.strip():
-        raise SetupError("the API key is blank, expected the one that is marked for webhooks")
-    return api_key.encode()
-
-
-def _digest(body: bytes, api_key: str, signed_ms: str) -> str:
-    mac = hmac.new(_secret(api_key), body, hashlib.sha256)
-    mac.update(signed_ms.encode())
-    return mac.hexdigest()
