@@ -1,4 +1,4 @@
-"""The signature of a webhook: how the platform makes it, and how a receiver judges it.
+"""The signature of a webhook: how the platform makes it, and how to judge it.
 
 ``x-retell-signature: v=<milliseconds>,d=<64 hex digits>``, where the digits are HMAC-SHA256 of the
 body and then the milliseconds, under an API key that both sides know.
