@@ -58,7 +58,7 @@ def sign(body: bytes, api_key: str, now_ms: int) -> str:
 
 
 def read_signature(signature: str | None, now_ms: int | None = None) -> tuple[str, str]:
-    """Read a signature that was made just now, as it says; the digest is not judged yet.
+    """Read a signature that says it was made just now; its digest is not judged.
 
     Called by: `verify`, and by a receiver before it reads the body of a stranger.
 
