@@ -14,7 +14,8 @@
     ├── CannotConnect          a call that never came about
     └── SetupError             this machine is not ready
         ├── PortBusy
-        └── TunnelError
+        ├── TunnelError
+        └── ScenarioError
 
 The split by who is to blame is the one of h11: on a call, the first question is whose frame it was.
 Every message says what was got, what was expected, and what to do next.
@@ -79,3 +80,7 @@ class PortBusy(SetupError):
 
 class TunnelError(SetupError):
     """The tunnel did not open; the text says why, without the token."""
+
+
+class ScenarioError(SetupError):
+    """A scenario that cannot be read; the text says where in its file, and why."""
