@@ -28,9 +28,10 @@ OWNERS: Final = {
     "nbformat": {"notebook.refresh"},
     "openai": {"server.llm"},
     "typer": {"cli"},
-    "msgspec": {"messages"},
+    "msgspec": {"messages", "simulator.conversion", "simulator.scenario"},
     "prometheus_client": {"server.metrics"},
     "pydantic": {"server.settings"},
+    "yaml": {"simulator.yaml_tree"},
 }
 """Who alone may import a library: its price stays in one place."""
 
