@@ -2,13 +2,13 @@
 
 Where a call stands, and what moves it on, is the table in `states`. Time is brought from outside:
 whoever holds the socket calls `advance` with the seconds of the call, hands frames in with
-`receive`, and fetches what is to be sent with `take`. `due_s` says when to come back. The source of each rule is docs/protocol.md, sections 2 to 6.
+`receive`, and fetches what is to be sent with `take`. `due_s` says when to come back.
+The source of each rule is docs/protocol.md, sections 2 to 6.
 """
 
 import math
-from collections import deque
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Callable
+from typing import ClassVar, Literal, cast
 
 from llmws_tutorial.messages import (
     AgentInterrupt,
@@ -16,7 +16,6 @@ from llmws_tutorial.messages import (
     CallFacts,
     ConfigFields,
     Entry,
-    Packed,
     ReminderRequired,
     Request,
     Response,
@@ -30,25 +29,14 @@ from llmws_tutorial.messages import (
 from llmws_tutorial.simulator.answers import Answers
 from llmws_tutorial.simulator.choices import Choices
 from llmws_tutorial.simulator.endings import CORRUPT, reason_of
+from llmws_tutorial.simulator.log import LogLine
+from llmws_tutorial.simulator.mouth import Mouth
 from llmws_tutorial.simulator.states import TRANSITIONS, Event, State
 from llmws_tutorial.simulator.timers import Timer, Timers
 from llmws_tutorial.simulator.transcript import UNINTELLIGIBLE, Transcript
 from llmws_tutorial.simulator.turn import Action, Kind, Turn
 from llmws_tutorial.simulator.verdict import Accepted, Drop, Dropped, Verdict, read_frame
 from llmws_tutorial.simulator.wishes import Wishes
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """One line of the call's log, as the platform's detail log would have it.
-
-    Attributes:
-        at_s: when (seconds of the call).
-        text: what happened.
-    """
-
-    at_s: float
-    text: str
 
 
 class Call:
@@ -79,12 +67,11 @@ class Call:
         self.pressed: list[str] = []
         self.transferred_to: str | None = None
         self.disconnection_reason: str | None = None
+        self._word_s = 1 / self.choices.words_per_s
         self._timers = Timers()
         self._outbox: list[Request] = []
         self._voice: Turn | None = self.answers.greeting  # the turn that has the agent's voice
-        self._mouth: deque[str] = deque()  # the words that the caller is about to say
-        self._words_over = 0  # how many of the caller's words were over the agent's
-        self._stopped_at_s: float | None = None  # when the caller said the last word
+        self._mouth = Mouth()
         self._owes_turn = False  # the caller finished while the agent could not be interrupted
         self._reminders = 0
         self._has_details = False
@@ -114,7 +101,7 @@ class Call:
     @property
     def is_caller_talking(self) -> bool:
         """Whether the caller has words left, or has only just said the last one."""
-        return bool(self._mouth) or Timer.END_OF_TURN in self._timers
+        return self._mouth.is_busy or Timer.END_OF_TURN in self._timers
 
     @property
     def is_callers_turn(self) -> bool:
@@ -164,8 +151,8 @@ class Call:
             self.heard.weave(Entry(role="dtmf", digit=digit))
         self.note(f"the caller pressed {digits}")
         self._update()
-        if self.choices.digits_end_turn and not self._mouth:
-            self._stopped_at_s = self.now_s
+        if self.choices.digits_end_turn and not self._mouth.is_busy:
+            self._mouth.stopped_at_s = self.now_s
             self._pause()
 
     def hang_up(self) -> None:
@@ -252,9 +239,7 @@ class Call:
             self._timers.set(Timer.AGENT_WORD, self.now_s + delay_s + self._word_s)
 
     def _agent_word(self) -> None:
-        turn = self._voice
-        if turn is None:  # its timer stops with the voice
-            return
+        turn = cast(Turn, self._voice)  # the timer stops with the voice
         before = len(turn.heard)
         word = turn.speech.hear()
         spoken = self.heard.content_of("agent") + turn.heard[before:]
@@ -269,18 +254,18 @@ class Call:
             self._silence(self._voice)
         self.note("the agent interrupts")
         self._voice = turn
-        self._words_over = -len(self._mouth)  # who was talked over is not the one who interrupts
+        self._mouth.give_way()
         self._move(Event.VOICE)
 
     def _cut_if_talked_over(self) -> bool:
         """Stop the agent, if the caller has said enough over what it says."""
-        if self.state is not State.SPEAKING or not self._mouth or self._voice is None:
+        if self.state is not State.SPEAKING or not self._mouth.is_busy or self._voice is None:
             return False
         sensitivity = self.wishes.interruption_sensitivity
         needed = math.ceil((1 - sensitivity) * self.choices.needed_words)
         speech = self._voice.speech
         is_protected = speech.is_protected and speech.next_word is not None
-        if sensitivity == 0 or is_protected or self._words_over < needed:
+        if sensitivity == 0 or is_protected or self._mouth.words_over < needed:
             return False
         self.note("the caller talks over the agent")
         self._silence(self._voice)
@@ -329,29 +314,24 @@ class Call:
     def _talk(self, words: list[str]) -> None:
         if self.state is State.ENDED or not words:
             return
-        is_beginning = not self._mouth
-        if is_beginning and Timer.END_OF_TURN not in self._timers:
-            self._words_over = 0
-        self._mouth.extend(words)
+        if not self.is_caller_talking:
+            self._mouth.words_over = 0
+        if not self._mouth.is_busy:
+            self._timers.set(Timer.CALLER_WORD, self.now_s + self._word_s)
+        self._mouth.take(words)
         self._reminders = 0
         self._timers.stop(Timer.REMINDER, Timer.END_OF_TURN)
-        if is_beginning:
-            self._timers.set(Timer.CALLER_WORD, self.now_s + self._word_s)
         self._cut_if_talked_over()
 
     def _caller_word(self) -> None:
-        word = self._mouth[0]
-        is_first = not self.heard.content_of("user")
-        content = f"{self.heard.content_of('user')} {word}".lstrip()
-        self._hear("user", content, None if word == UNINTELLIGIBLE else word)
-        self._update(turntaking="user_turn" if is_first else None)
-        self._words_over += 1
+        word = self._mouth.say(self.now_s)
+        before = self.heard.content_of("user")
+        self._hear("user", f"{before} {word}".lstrip(), None if word == UNINTELLIGIBLE else word)
+        self._update(turntaking=None if before else "user_turn")
         self._cut_if_talked_over()
-        self._mouth.popleft()
-        if self._mouth:
+        if self._mouth.is_busy:
             self._timers.set(Timer.CALLER_WORD, self.now_s + self._word_s)
         else:
-            self._stopped_at_s = self.now_s
             self._pause()
 
     def _pause(self) -> None:
@@ -371,26 +351,21 @@ class Call:
         if self._reminders < self.wishes.reminder_max_count:
             self._timers.set(Timer.REMINDER, self.now_s + self.wishes.reminder_trigger_s)
 
-    def _remind(self) -> None:
-        self._reminders += 1
-        self._ask(is_reminder=True)
-
     def _ask(self, *, is_reminder: bool) -> None:
         self._move(Event.SILENCE if is_reminder else Event.TURN)
-        stopped_at_s = None if is_reminder else self._stopped_at_s
+        self._reminders += is_reminder
+        stopped_at_s = None if is_reminder else self._mouth.stopped_at_s
         kind: Kind = "reminder" if is_reminder else "response"
         self._voice = self.answers.ask(kind, self.now_s, stopped_at_s)
         message = ReminderRequired if is_reminder else ResponseRequired
-        self._outbox.append(message(response_id=self.response_id, **self._transcripts()))
+        self._outbox.append(
+            message(response_id=self.response_id, **self.heard.as_fields(self.wishes.config))
+        )
 
     def _update(self, turntaking: Literal["agent_turn", "user_turn"] | None = None) -> None:
-        self._outbox.append(UpdateOnly(turntaking=turntaking, **self._transcripts()))
-
-    def _transcripts(self) -> dict[str, Packed]:
-        packed = {"transcript": self.heard.pack()}
-        if self.wishes.config.transcript_with_tool_calls:
-            packed["transcript_with_tool_calls"] = self.heard.pack_woven()
-        return packed
+        self._outbox.append(
+            UpdateOnly(turntaking=turntaking, **self.heard.as_fields(self.wishes.config))
+        )
 
     def _hear(self, role: str, content: str, word: str | None) -> None:
         start_s, end_s = round(self.now_s - self._word_s, 3), round(self.now_s, 3)
@@ -398,19 +373,13 @@ class Call:
         self.heard.hear(role, content, timed)
         self._timers.set(Timer.INACTIVITY, self.now_s + self.choices.inactivity_s)
 
-    def _inactive(self) -> None:
-        self.fail("inactivity", "nobody has said a word for very long")
-
-    def _too_long(self) -> None:
-        self.fail("max_duration_reached", "the call has lasted as long as a call may")
-
     def _end(self, reason: str) -> None:
         if self.state is State.ENDED:
             return
         self._move(Event.END)
         self.disconnection_reason = reason
         self._timers.clear()
-        self._mouth.clear()
+        self._mouth.shut()
         self.heard.close("user", "agent")
         self.note(f"the call ended: {reason}")
 
@@ -421,15 +390,13 @@ class Call:
     def _move(self, event: Event) -> None:
         self.state = TRANSITIONS[self.state, event]
 
-    @property
-    def _word_s(self) -> float:
-        return 1 / self.choices.words_per_s
-
-    _DO: Final = {
+    _DO: ClassVar[dict[Timer, Callable[["Call"], None]]] = {
         Timer.CALLER_WORD: _caller_word,
         Timer.AGENT_WORD: _agent_word,
         Timer.END_OF_TURN: _end_of_turn,
-        Timer.REMINDER: _remind,
-        Timer.INACTIVITY: _inactive,
-        Timer.MAX_DURATION: _too_long,
+        Timer.REMINDER: lambda call: call._ask(is_reminder=True),
+        Timer.INACTIVITY: lambda call: call.fail("inactivity", "nobody has said a word for long"),
+        Timer.MAX_DURATION: lambda call: call.fail(
+            "max_duration_reached", "the longest call is over"
+        ),
     }

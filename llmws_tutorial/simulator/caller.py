@@ -1,8 +1,8 @@
 """The caller: acts out the steps of a script on a call, each as soon as its time has come.
 
-Like the call it has no clock of its own. Whoever brings the time brings it through `Caller.advance`,
-which lets the call and the script happen one after the other, so that "after four words" is after
-four words, however late the clock is asked.
+Like the call it has no clock of its own. Whoever brings the time brings it through
+`Caller.advance`, which lets the call and the script happen one after the other, so that "after four
+words" is after four words, however late the clock is asked.
 """
 
 from collections.abc import Sequence
@@ -125,21 +125,15 @@ class Caller:
             self._owed_since_s = call.now_s
 
     def _is_time_for(self, step: Step, call: Call) -> bool:
-        if call.now_s < self._silent_until_s:
+        if call.now_s < self._silent_until_s or call.is_caller_talking:
             return False
-        if step.at_once:
-            return not call.is_caller_talking
-        if call.is_callers_turn:
+        if step.at_once or call.is_callers_turn:
             return True
         if self._is_out_of_patience(call):
             self.lapses.append(f"the agent owed an answer for {self._patience_s:g} s")
             return True
         turn = call.speaking
-        if turn is None or call.is_caller_talking:
-            return False
-        if step.after_words is not None:
-            return turn.words_heard >= step.after_words
-        return step.after_s is not None and call.now_s >= _began(turn) + step.after_s
+        return turn is not None and _has_said_enough(turn, step, call.now_s)
 
     def _is_out_of_patience(self, call: Call) -> bool:
         since_s = self._owed_since_s
@@ -179,6 +173,12 @@ def _faults_of(step: Step) -> Sequence[Fault]:
     if step.garble is not None:
         return [Fault("garble", text=step.garble)]
     return [Fault("resend")] if step.resend else []
+
+
+def _has_said_enough(turn: Turn, step: Step, now_s: float) -> bool:
+    if step.after_words is not None:
+        return turn.words_heard >= step.after_words
+    return step.after_s is not None and now_s >= _began(turn) + step.after_s
 
 
 def _began(turn: Turn) -> float:

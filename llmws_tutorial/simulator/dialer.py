@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection
@@ -18,7 +19,7 @@ from llmws_tutorial.simulator.call import Call
 from llmws_tutorial.simulator.caller import Caller
 from llmws_tutorial.simulator.choices import Choices
 from llmws_tutorial.simulator.clock import Clock
-from llmws_tutorial.simulator.driver import Condition, Driver, Keep
+from llmws_tutorial.simulator.driver import Condition, Driver
 from llmws_tutorial.simulator.opening import Stage, call_url, open_socket
 from llmws_tutorial.simulator.record import CallRecord
 from llmws_tutorial.simulator.scenario import Step
@@ -162,7 +163,6 @@ async def act(
     caller: Caller,
     *,
     speed: float = 1.0,
-    keep: Keep | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Let a caller act on a call to a server until it ends; the record tells what happened.
@@ -170,7 +170,7 @@ async def act(
     Raises:
         CannotConnect: when the call never came about.
     """
-    driver = _driver(url, record, caller, Clock(speed), keep=keep, progress=progress)
+    driver = _driver(url, record, caller, Clock(speed), progress)
     await driver.open()
     await driver.run()
     record.lapses = caller.lapses
@@ -181,8 +181,6 @@ def _driver(
     record: CallRecord,
     caller: Caller,
     clock: Clock,
-    *,
-    keep: Keep | None = None,
     progress: Progress | None = None,
 ) -> Driver:
     target = call_url(url, record.call_id)
@@ -190,18 +188,17 @@ def _driver(
     async def opener() -> ClientConnection:
         return await _open(target, clock, progress or _ignore)
 
-    keep = keep or record.frames.append
-    return Driver(record, caller, opener=opener, clock=clock, keep=keep)
+    return Driver(record, caller, opener=opener, clock=clock)
 
 
 async def _open(target: str, clock: Clock, progress: Progress) -> ClientConnection:
     """Open a socket as the platform does: up to three times, with a pause between."""
     for attempt in range(1, ATTEMPTS):
         try:
-            return await open_socket(target, progress=lambda stage: progress(attempt, stage))
+            return await open_socket(target, progress=partial(progress, attempt))
         except CannotConnect:
             await asyncio.sleep(clock.wall_s_of_people(BETWEEN_ATTEMPTS_S))
-    return await open_socket(target, progress=lambda stage: progress(ATTEMPTS, stage))
+    return await open_socket(target, progress=partial(progress, ATTEMPTS))
 
 
 def _ignore(attempt: int, stage: Stage) -> None:

@@ -1,7 +1,7 @@
 """A call on real sockets: time passes, frames come and go, a lost line is dialled again.
 
-It decides nothing about the call: `Call` knows what is due and what a frame means, `Caller` what the
-caller does, `Keepalive` whether the line lives. This module sleeps until one of them is due.
+It decides nothing about the call: `Call` knows what is due and what a frame means, `Caller` what
+the caller does, `Keepalive` whether the line lives. This module sleeps until one of them is due.
 """
 
 import asyncio
@@ -14,8 +14,15 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from llmws_tutorial.errors import CannotConnect
-from llmws_tutorial.messages import Config, Ping, Pong, ReminderRequired, Request, ResponseRequired
-from llmws_tutorial.messages import write
+from llmws_tutorial.messages import (
+    Config,
+    Ping,
+    Pong,
+    ReminderRequired,
+    Request,
+    ResponseRequired,
+    write,
+)
 from llmws_tutorial.simulator.caller import Caller, Fault
 from llmws_tutorial.simulator.clock import Clock
 from llmws_tutorial.simulator.endings import CORRUPT, LOST, UNKNOWN
@@ -32,8 +39,6 @@ _FRAMES_AT_ONCE: Final = 32
 
 Opener = Callable[[], Awaitable[ClientConnection]]
 """Opens the socket of the call, for the first time or again; raises CannotConnect."""
-Keep = Callable[[Frame], None]
-"""Takes every frame as it passes."""
 Condition = Callable[[], bool]
 """Something that will be so."""
 
@@ -45,15 +50,12 @@ class Driver:
         record: the call so far.
     """
 
-    def __init__(
-        self, record: CallRecord, caller: Caller, *, opener: Opener, clock: Clock, keep: Keep
-    ) -> None:
+    def __init__(self, record: CallRecord, caller: Caller, *, opener: Opener, clock: Clock) -> None:
         self.record = record
         self._call = record.call
         self._caller = caller
         self._opener = opener
         self._clock = clock
-        self._keep = keep
         self._keepalive = Keepalive()
         self._loss: Loss | None = None  # why we broke the connection ourselves
         self._socket: ClientConnection | None = None
@@ -149,7 +151,7 @@ class Driver:
         return not self._clock.is_paced and is_idle and is_wanted and due_s != float("inf")
 
     async def _flush(self) -> None:
-        """Send what is to be sent; of what a line that is down cannot take, keep the last request."""
+        """Send what is to be sent; a line that is down keeps only the latest request."""
         if time.monotonic() < self._slow_until_s:
             return
         messages, self._outbox = self._outbox, []
@@ -173,13 +175,13 @@ class Driver:
             self._call.note(f"the server has read nothing for {WRITE_S:g} s")
             self._break(Loss.DROP)
             return
-        self._keep(Frame("platform", frame, at_s=self._at_s()))
+        self.record.keep(Frame("platform", frame, at_s=self._at_s()))
 
     async def _read(self, socket: ClientConnection) -> None:
         number = 0
         with contextlib.suppress(ConnectionClosed):
             async for data in socket:
-                while (slow_s := self._slow_until_s - time.monotonic()) > 0:
+                if (slow_s := self._slow_until_s - time.monotonic()) > 0:
                     await asyncio.sleep(slow_s)
                 self._take(data)
                 number += 1
@@ -191,7 +193,7 @@ class Driver:
         self._tick()
         verdict = self._call.receive(data)
         reason = verdict.reason if isinstance(verdict, Dropped) else None
-        self._keep(Frame("server", data, reason, self._at_s()))
+        self.record.keep(Frame("server", data, reason, self._at_s()))
         match verdict:
             case Accepted(Pong(timestamp=timestamp)):
                 self._heard(timestamp)

@@ -45,8 +45,8 @@ def measure(
     """The parts that a stand-in can know; one that never happened is left out.
 
     Returns:
-        ``e2e``: the caller stops until the agent's first sound. ``llm``: the request until the first
-        sentence is there. ``llm_websocket_network_rtt``: a heartbeat and back. ``tts``: the
+        ``e2e``: the caller stops until the agent's first sound. ``llm``: the request until the
+        first sentence is there. ``llm_websocket_network_rtt``: a heartbeat and back. ``tts``: the
         stand-in's own voice, a choice. ``asr`` is never there: nobody has to hear.
     """
     answered = [turn for turn in turns if turn.kind in ("response", "reminder")]

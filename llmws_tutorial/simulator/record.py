@@ -1,12 +1,14 @@
-"""What is known about one call: the record that the platform would show, and every frame besides."""
+"""What is known about one call: the platform's record of it, and every frame besides."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llmws_tutorial.messages import Utterance
-from llmws_tutorial.simulator.call import Call, LogLine
+from llmws_tutorial.simulator.call import Call
 from llmws_tutorial.simulator.latency import Latency, measure
+from llmws_tutorial.simulator.log import LogLine
 from llmws_tutorial.simulator.turn import Turn
 from llmws_tutorial.simulator.wishes import ToolCall
 
@@ -42,6 +44,7 @@ class CallRecord:
         connections: how many times the socket was opened.
         round_trips_ms: how long each heartbeat took to come back (milliseconds).
         lapses: where the agent owed an answer for longer than the caller's patience.
+        keeper: takes every frame as it passes, to write it down at once; None: nobody does.
     """
 
     call_id: str
@@ -52,6 +55,7 @@ class CallRecord:
     connections: int = 0
     round_trips_ms: list[float] = field(default_factory=list)
     lapses: list[str] = field(default_factory=list)
+    keeper: Callable[[Frame], None] | None = None
 
     @property
     def transcript(self) -> tuple[Utterance, ...]:
@@ -87,6 +91,12 @@ class CallRecord:
     def latency(self) -> dict[str, Latency]:
         """How long things took, by the platform's names."""
         return measure(self.turns, self.round_trips_ms, self.call.choices)
+
+    def keep(self, frame: Frame) -> None:
+        """Take one frame into the record."""
+        self.frames.append(frame)
+        if self.keeper is not None:
+            self.keeper(frame)
 
     def as_call(self, *, started_ms: int = 0) -> dict[str, Any]:
         """The call object of the platform's API, as far as the stand-in knows it.

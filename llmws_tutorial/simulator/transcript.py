@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from llmws_tutorial.messages import (
+    ConfigFields,
     Entry,
     Packed,
     Utterance,
@@ -95,6 +96,13 @@ class Transcript:
     def pack_woven(self) -> Packed:
         """What was said and done, as a message carries it."""
         return pack(self._packed(self._woven))
+
+    def as_fields(self, config: ConfigFields) -> dict[str, Packed]:
+        """What was said, as the fields of a message; with what was done, if that is wanted."""
+        fields = {"transcript": self.pack()}
+        if config.transcript_with_tool_calls:
+            fields["transcript_with_tool_calls"] = self.pack_woven()
+        return fields
 
     @staticmethod
     def _packed(items: Iterable["_Said | Packed"]) -> Iterable[Packed]:
