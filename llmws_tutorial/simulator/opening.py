@@ -252,8 +252,9 @@ class _Connection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         if self.response is None:
             self._attempt.heard = (self._attempt.heard + data.decode("latin-1"))[:_MOST_SHOWN]
-        super().data_received(data)
-        if self.protocol.handshake_exc is not None:
+        if self.request is not None:  # the library trips over who speaks before it is asked
+            super().data_received(data)
+        if self.request is None or self.protocol.handshake_exc is not None:
             self.transport.abort()  # the library would wait until the peer hangs up
 
 
