@@ -1,5 +1,6 @@
 """What a server asked of the platform in one call, apart from what the agent is to say."""
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +39,14 @@ class ToolCall:
     result: str | None = None
     successful: bool | None = None
     returned_at_s: float | None = None
+
+    def read_arguments(self) -> dict[str, Any]:
+        """The arguments as an object; empty when they are none, which is a mistake."""
+        try:
+            arguments = json.loads(self.arguments)
+        except (ValueError, RecursionError):
+            return {}
+        return arguments if isinstance(arguments, dict) else {}
 
 
 class Wishes:

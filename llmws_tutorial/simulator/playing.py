@@ -1,0 +1,136 @@
+"""Play scenarios against a server: one after the other, each with its calls at once."""
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from llmws_tutorial.errors import CannotConnect
+from llmws_tutorial.messages import CallFacts
+from llmws_tutorial.simulator.caller import Caller
+from llmws_tutorial.simulator.choices import choose
+from llmws_tutorial.simulator.dialer import act, new_record
+from llmws_tutorial.simulator.endings import OPEN
+from llmws_tutorial.simulator.judge import judge
+from llmws_tutorial.simulator.record import CallRecord
+from llmws_tutorial.simulator.scenario import CallOf, Scenario
+
+SPEED: Final = 20.0
+"""How many times faster than on a phone people are, unless it is said otherwise."""
+_VARIABLE: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
+Watch = Callable[[CallRecord], object]
+"""Told about a call: before it is dialled, or after it has ended."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one scenario.
+
+    Attributes:
+        name: the scenario, as it was asked for.
+        scenario: its content.
+        records: its calls, in the order of their numbers.
+        wrongs: what was not as expected; empty when all was.
+        took_s: how long it took (seconds of the wall).
+    """
+
+    name: str
+    scenario: Scenario
+    records: tuple[CallRecord, ...]
+    wrongs: tuple[str, ...]
+    took_s: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was as expected."""
+        return not self.wrongs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How scenarios are played.
+
+    Attributes:
+        speed: how many times faster than on a phone people are.
+        choices: settings of the stand-in by name; those of a scenario come first.
+        before: told about each call before it is dialled.
+        after: told about each call after it has ended.
+    """
+
+    speed: float = SPEED
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    before: Watch | None = None
+    after: Watch | None = None
+
+
+async def play(name: str, scenario: Scenario, url: str, manner: Manner | None = None) -> Outcome:
+    """Play one scenario; whatever the server does is an outcome, never an error.
+
+    Args:
+        name: what to call it.
+        scenario: what happens.
+        url: where the server's calls live; ``{{name}}`` in it is filled with the call's variables.
+        manner: how to play it; None takes the defaults.
+
+    Raises:
+        CannotConnect: when the URL cannot be dialled at all.
+        SetupError: when there is no such choice.
+    """
+    manner = manner or Manner()
+    started_s = time.monotonic()
+    calls = [
+        _call(scenario.for_call(number), url, manner) for number in range(1, scenario.calls + 1)
+    ]
+    played = await asyncio.gather(*calls)
+    wrongs = [
+        f"call {number}: {wrong}" if scenario.calls > 1 else wrong
+        for number, (_, found) in enumerate(played, 1)
+        for wrong in found
+    ]
+    records = tuple(record for record, _ in played)
+    return Outcome(name, scenario, records, tuple(wrongs), time.monotonic() - started_s)
+
+
+async def _call(scenario: Scenario, url: str, manner: Manner) -> tuple[CallRecord, list[str]]:
+    about = scenario.call or CallOf()
+    choices = choose({**manner.choices, **scenario.choices})
+    call_id = f"call_{secrets.token_hex(8)}"
+    record = new_record(call_id, _facts(about, call_id), choices)
+    caller = Caller(scenario.steps, patience_s=scenario.patience_s)
+    if manner.before is not None:
+        manner.before(record)
+    try:
+        await act(fill(url, about.variables), record, caller, speed=manner.speed)
+    except CannotConnect as error:
+        if not error.stage:
+            raise
+        record.call.fail(OPEN, str(error))
+        wrongs = [str(error)]
+    else:
+        wrongs = judge(scenario, record, caller.begun)
+    if manner.after is not None:
+        manner.after(record)
+    return record, wrongs
+
+
+def fill(url: str, variables: Mapping[str, str]) -> str:
+    """Put the variables of a call in the place of each ``{{name}}`` in a URL."""
+    return _VARIABLE.sub(lambda found: variables.get(found[1], found[0]), url)
+
+
+def _facts(about: CallOf, call_id: str) -> CallFacts:
+    return CallFacts(
+        call_type=about.type,
+        call_id=call_id,
+        agent_id=about.agent_id,
+        call_status="ongoing",
+        direction=about.direction,
+        from_number=about.from_number,
+        to_number=about.to_number,
+        metadata=about.metadata or None,
+        retell_llm_dynamic_variables=about.variables,
+    )
