@@ -4,14 +4,12 @@ Exit codes: 0 fine, 1 a check failed, 2 wrong use, 3 cannot connect, 4 a defect 
 """
 
 import asyncio
-import contextlib
 import os
 import subprocess
 import sys
 import threading
 import traceback
 import webbrowser
-from collections.abc import AsyncGenerator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -29,11 +27,9 @@ from llmws_tutorial.notebook.lessons import LESSONS
 from llmws_tutorial.notebook.runtime import LOOPBACK, bind
 from llmws_tutorial.server import Settings, create_app
 from llmws_tutorial.server.listener import run
-from llmws_tutorial.simulator import Line, dial, place_call
+from llmws_tutorial.simulator import place_call
 from llmws_tutorial.steps import step3
-
-ANSWER_S: Final = 10.0
-"""How long `llmws call` waits for the agent."""
+from llmws_tutorial.terminal import call, replay_calls, run_scenarios
 
 app = typer.Typer(
     help="Build and call the WebSocket server behind a voice agent.",
@@ -152,18 +148,6 @@ def serve_forever(
 
 
 @app.command()
-def call(
-    url: Annotated[str, typer.Argument(help="Where calls arrive: ws://host/llm-websocket/")],
-    say: Annotated[
-        list[str] | None, typer.Option(help="What the caller says; repeat for more turns.")
-    ] = None,
-    speed: Annotated[float, typer.Option(help="Times faster than on a phone.", min=0.1)] = 20.0,
-) -> None:
-    """Call a server. You are the caller: type a line; an empty line is silence."""
-    asyncio.run(_call(url, say, speed))
-
-
-@app.command()
 def tunnel(
     port: Annotated[int, typer.Option(help="The port that your server listens on.")] = 3000,
 ) -> None:
@@ -187,49 +171,14 @@ def schema(
     print(generate(wanted), end="")
 
 
+for command in (call, run_scenarios, replay_calls):
+    app.command(command.__name__.partition("_")[0])(command)
+
+
 async def _demo(url: str) -> None:
     record = await place_call(url, ["Hello, who is there?", None])
     print(record)
     print(f"({len(record.frames)} frames, {record.disconnection_reason})")
-
-
-async def _call(url: str, say: list[str] | None, speed: float) -> None:
-    async with dial(url, speed=speed) as line:
-        _show(line, await line.listen(ANSWER_S))
-        async with contextlib.aclosing(_typed() if say is None else _given(say)) as texts:
-            while line.is_open and (text := await anext(texts, None)) is not None:
-                await (line.say(text) if text.strip() else line.stay_silent())
-                _show(line, await line.listen(ANSWER_S))
-    for frame in line.record.dropped:
-        print(f"dropped, {frame.dropped}: {frame.data!r}")
-    print(f"call over: {line.record.disconnection_reason}")
-
-
-def _show(line: Line, heard: str) -> None:
-    if heard or line.is_open:
-        print(f"agent: {heard or '(silent)'}", flush=True)
-
-
-async def _given(say: list[str]) -> AsyncGenerator[str, None]:
-    for text in say:
-        print(f"you:   {text.strip() or '(silent)'}", flush=True)
-        yield text
-
-
-async def _typed() -> AsyncGenerator[str, None]:
-    """The lines of standard input, read by a thread that Ctrl-C need not wait for."""
-    loop = asyncio.get_running_loop()
-    lines: asyncio.Queue[str] = asyncio.Queue()
-
-    def read() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the call is over
-            for line in sys.stdin:
-                loop.call_soon_threadsafe(lines.put_nowait, line)
-            loop.call_soon_threadsafe(lines.put_nowait, "")
-
-    threading.Thread(target=read, daemon=True).start()
-    while line := await lines.get():
-        yield line.rstrip("\n")
 
 
 def _agent(model: str) -> Any:

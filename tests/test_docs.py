@@ -49,12 +49,22 @@ def test_the_badge_opens_step_00_of_this_project() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_and_option_is_in_the_readme(command: str) -> None:
-    row = re.search(rf"^\|.*`llmws {command}[ `].*$", README, re.MULTILINE)
-    assert row
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert re.search(rf"^\|.*`llmws {command}[ `].*$", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_on_the_page_of_commands_in_its_own_words(command: str) -> None:
+    page = (PROJECT / "docs" / "commands.md").read_text()
+    [_, *sections] = page.split(f"\n## llmws {command}\n")
+    assert len(sections) == 1, "expected one section"
+    section = sections[0].partition("\n## ")[0]
+    assert COMMANDS[command].help.partition("\n")[0] in section
     for parameter in COMMANDS[command].params:
         if parameter.param_type_name == "option":
-            assert parameter.opts[0] in row[0]
+            assert f"| `{parameter.opts[0]}` | {parameter.help} |" in section
+        else:
+            assert f"| `{parameter.name}` | {parameter.help} |" in section
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

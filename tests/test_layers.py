@@ -16,6 +16,7 @@ FLOORS: Final = (
     ("server", "simulator"),  # never one the other: they meet on the wire
     ("checks",),
     ("notebook",),
+    ("terminal",),
     ("cli",),
     ("__main__",),
 )
@@ -27,7 +28,8 @@ OWNERS: Final = {
     "nbclient": {"notebook.refresh"},
     "nbformat": {"notebook.refresh"},
     "openai": {"server.llm"},
-    "typer": {"cli"},
+    "rich": {"terminal"},
+    "typer": {"cli", "terminal"},
     "msgspec": {"messages", "simulator.conversion", "simulator.scenario"},
     "prometheus_client": {"server.metrics"},
     "pydantic": {"server.settings"},

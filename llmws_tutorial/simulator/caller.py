@@ -101,15 +101,17 @@ class Caller:
         return faults
 
     def act(self, call: Call) -> list[Fault]:
-        """Begin every step whose time has come; the answer is what is to go wrong."""
+        """Begin every step whose time has come, up to one with which something is to go wrong."""
         faults: list[Fault] = []
-        while call.state is not State.ENDED and (step := self._next_step()) is not None:
+        while not faults and (step := self._next_step()) is not None:
+            if call.state is State.ENDED:
+                break
             self._watch(call)
             if not self._is_time_for(step, call):
                 break
             self.begun.append(Begun(step, call.now_s, len(call.answers.turns)))
             self._owed_since_s = None
-            faults += self._begin(step, call)
+            faults = self._begin(step, call)
         return faults
 
     def _next_step(self) -> Step | None:

@@ -72,6 +72,16 @@ class Line:
         wakes_at_s = self._call.now_s + self._call.wishes.reminder_trigger_s
         await self.until(lambda: self._call.now_s >= wakes_at_s or not self._call.is_callers_turn)
 
+    async def mumble(self) -> None:
+        """Say something that cannot be understood."""
+        self._call.caller_mumbles()
+        await self.until(lambda: not self._call.is_caller_talking)
+
+    async def press(self, digits: str) -> None:
+        """Press keys on the phone."""
+        self._call.caller_presses(digits)
+        await self.until(lambda: not self._call.is_caller_talking)
+
     async def until(self, condition: Condition) -> None:
         """Wait until something about the call is so, or it has ended."""
         await self._driver.until(condition)

@@ -55,13 +55,19 @@ def _unasked(scenario: Scenario, record: CallRecord, begun: Sequence[Begun]) -> 
     ends = scenario.expect.ends if scenario.expect else None
     reason = str(record.disconnection_reason)
     if ends is None and reason.startswith("error_"):
-        yield f"expected no error, got {reason}: {record.log[-2].text}"
+        yield f"expected no error, got {reason}: {_cause(record)}"
     wants_silence = any(part and part.silent for part in _expectations(scenario))
     if record.lapses and not wants_silence:
         yield f"expected an answer, got none: {record.lapses[0]} ({len(record.lapses)} times)"
     missed = scenario.steps[len(begun) :]
     if missed and (ends != reason or any(step.expect for step in missed)):
         yield f"expected step {len(begun) + 1} ({missed[0].action}), got the end: {reason}"
+
+
+def _cause(record: CallRecord) -> str:
+    """What happened right before the call ended."""
+    lines = [line.text for line in record.log]
+    return lines[lines.index(f"the call ended: {record.disconnection_reason}") - 1]
 
 
 def _expectations(scenario: Scenario) -> Iterator[Expect | None]:

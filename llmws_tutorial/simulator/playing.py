@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,14 +16,14 @@ from llmws_tutorial.simulator.dialer import act, new_record
 from llmws_tutorial.simulator.endings import OPEN
 from llmws_tutorial.simulator.judge import judge
 from llmws_tutorial.simulator.record import CallRecord
+from llmws_tutorial.simulator.recording import Recorder
 from llmws_tutorial.simulator.scenario import CallOf, Scenario
+from llmws_tutorial.simulator.webhooks import Webhooks
+from llmws_tutorial.simulator.witness import witnessed
 
 SPEED: Final = 20.0
 """How many times faster than on a phone people are, unless it is said otherwise."""
 _VARIABLE: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-
-Watch = Callable[[CallRecord], object]
-"""Told about a call: before it is dialled, or after it has ended."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Manner:
     Attributes:
         speed: how many times faster than on a phone people are.
         choices: settings of the stand-in by name; those of a scenario come first.
-        before: told about each call before it is dialled.
-        after: told about each call after it has ended.
+        recorder: where every frame goes; None: nowhere.
+        webhooks: who is told about each call; None: nobody.
     """
 
     speed: float = SPEED
     choices: Mapping[str, Any] = field(default_factory=dict)
-    before: Watch | None = None
-    after: Watch | None = None
+    recorder: Recorder | None = None
+    webhooks: Webhooks | None = None
 
 
 async def play(name: str, scenario: Scenario, url: str, manner: Manner | None = None) -> Outcome:
@@ -101,20 +101,15 @@ async def _call(scenario: Scenario, url: str, manner: Manner) -> tuple[CallRecor
     call_id = f"call_{secrets.token_hex(8)}"
     record = new_record(call_id, _facts(about, call_id), choices)
     caller = Caller(scenario.steps, patience_s=scenario.patience_s)
-    if manner.before is not None:
-        manner.before(record)
-    try:
-        await act(fill(url, about.variables), record, caller, speed=manner.speed)
-    except CannotConnect as error:
-        if not error.stage:
-            raise
-        record.call.fail(OPEN, str(error))
-        wrongs = [str(error)]
-    else:
-        wrongs = judge(scenario, record, caller.begun)
-    if manner.after is not None:
-        manner.after(record)
-    return record, wrongs
+    async with witnessed(record, manner.recorder, manner.webhooks):
+        try:
+            await act(fill(url, about.variables), record, caller, speed=manner.speed)
+        except CannotConnect as error:
+            if not error.stage:  # no server is meant by such a URL
+                raise
+            record.call.fail(OPEN, str(error))
+            return record, [str(error)]
+    return record, judge(scenario, record, caller.begun)
 
 
 def fill(url: str, variables: Mapping[str, str]) -> str:

@@ -44,6 +44,7 @@ class CallRecord:
         connections: how many times the socket was opened.
         round_trips_ms: how long each heartbeat took to come back (milliseconds).
         lapses: where the agent owed an answer for longer than the caller's patience.
+        keeps_frames: whether `frames` is filled; a load of many calls need not.
         keeper: takes every frame as it passes, to write it down at once; None: nobody does.
     """
 
@@ -55,6 +56,7 @@ class CallRecord:
     connections: int = 0
     round_trips_ms: list[float] = field(default_factory=list)
     lapses: list[str] = field(default_factory=list)
+    keeps_frames: bool = True
     keeper: Callable[[Frame], None] | None = None
 
     @property
@@ -94,7 +96,8 @@ class CallRecord:
 
     def keep(self, frame: Frame) -> None:
         """Take one frame into the record."""
-        self.frames.append(frame)
+        if self.keeps_frames:
+            self.frames.append(frame)
         if self.keeper is not None:
             self.keeper(frame)
 

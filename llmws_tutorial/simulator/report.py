@@ -1,0 +1,72 @@
+"""What became of scenarios, for programs: as plain data, and as JUnit's XML."""
+
+from collections.abc import Sequence
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from llmws_tutorial.simulator.playing import Outcome
+
+
+def as_data(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Everything as data that JSON can hold: each scenario, its failures, and its calls."""
+    return {
+        "passed": all(outcome.passed for outcome in outcomes),
+        "scenarios": [
+            {
+                "name": outcome.name,
+                "title": outcome.scenario.scenario,
+                "passed": outcome.passed,
+                "failures": list(outcome.wrongs),
+                "took_s": round(outcome.took_s, 3),
+                "calls": [
+                    {
+                        **record.as_call(),
+                        "dropped": [str(frame.dropped) for frame in record.dropped],
+                        "log": [str(line) for line in record.log],
+                    }
+                    for record in outcome.records
+                ],
+            }
+            for outcome in outcomes
+        ],
+    }
+
+
+def as_junit(outcomes: Sequence[Outcome]) -> str:
+    """One test case a scenario, in the XML that CI systems read."""
+    failures = sum(not outcome.passed for outcome in outcomes)
+    suite = Element(
+        "testsuite",
+        name="llmws run",
+        tests=str(len(outcomes)),
+        failures=str(failures),
+        errors="0",
+        time=f"{sum(outcome.took_s for outcome in outcomes):.3f}",
+    )
+    for outcome in outcomes:
+        case = SubElement(
+            suite,
+            "testcase",
+            classname="llmws.scenarios",
+            name=outcome.name,
+            time=f"{outcome.took_s:.3f}",
+        )
+        if not outcome.passed:
+            failure = SubElement(case, "failure", message=_printable(outcome.wrongs[0]))
+            failure.text = _printable("\n".join(outcome.wrongs))
+        calls = "\n\n".join(str(record) for record in outcome.records)
+        SubElement(case, "system-out").text = _printable(calls)
+    return tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _printable(text: str) -> str:
+    """The text without what XML cannot hold: control characters and halves of characters."""
+    return "".join(sign if _is_xml(ord(sign)) else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
+def _is_xml(code: int) -> bool:
+    return (
+        code in (9, 10, 13)
+        or 32 <= code < 0xD800
+        or (code >= 0xE000 and code not in (0xFFFE, 0xFFFF))
+    )

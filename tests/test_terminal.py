@@ -1,0 +1,272 @@
+"""The stand-in in a terminal: a caller who types, scenarios that are played, calls played again."""
+
+import io
+import json
+import os
+import pty
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree
+
+import pytest
+from fastapi import FastAPI
+
+from llmws_tutorial import cli
+from llmws_tutorial.notebook import Server, serve
+from llmws_tutorial.server import WebhookEvent, webhook_router
+from llmws_tutorial.simulator.recording import read_recording
+from llmws_tutorial.simulator.scenario import shipped
+from llmws_tutorial.steps import step3
+from llmws_tutorial.terminal import talking
+from tests.agents import agent_that
+
+WRONG: Final = """\
+scenario: Not what a dummy says
+needs: an agent that sings
+caller:
+  - say: "Sing [bold] me a song."
+    expect:
+      said: la la la
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serve(step3.app, name="step 3", show_log=False) as running:
+        yield running
+
+
+def llmws(*arguments: str | Path) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["llmws", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    return int(ended.value.code or 0)
+
+
+class Terminal:
+    """A terminal in memory: what is typed goes in, what is shown comes out."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._keyboard, ours = pty.openpty()
+        self._stdin = os.fdopen(ours)
+        monkeypatch.setattr(sys, "stdin", self._stdin)
+        self.shown = io.StringIO()
+        monkeypatch.setattr(sys, "stdout", self.shown)
+
+    def type(self, text: str) -> None:
+        os.write(self._keyboard, text.encode())
+
+    def close(self) -> None:
+        os.close(self._keyboard)
+
+    def when(self, pattern: str, then: Callable[[], None]) -> threading.Thread:
+        """Do something as soon as something is shown."""
+
+        def wait() -> None:
+            deadline = time.monotonic() + 20
+            while not re.search(pattern, self.shown.getvalue(), re.DOTALL):
+                assert time.monotonic() < deadline, self.shown.getvalue()
+                time.sleep(0.01)
+            then()
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        return thread
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    terminal = Terminal(monkeypatch)
+    yield terminal
+    terminal.close()
+
+
+def test_at_a_terminal_words_appear_as_they_are_spoken_and_typing_interrupts(
+    server: Server, terminal: Terminal
+) -> None:
+    first = terminal.when("help you", lambda: terminal.type("Hello?\n"))
+    over = terminal.when("agent: I am", lambda: terminal.type("Stop.\n"))
+    bye = terminal.when("not heard.*agent: I am.*again", lambda: terminal.type("/bye\n"))
+    assert llmws("call", server.websocket_url, "--speed", "5") == 0
+    for thread in (first, over, bye):
+        thread.join()
+    shown = terminal.shown.getvalue()
+    assert shown.startswith(talking.HELP[:40])
+    assert re.search(
+        r"^agent: I am.* \| not heard: .*again\? \(first sentence \d+ ms\)$", shown, re.M
+    )
+    assert "\ncall over: user_hangup\n" in shown
+
+
+def test_the_end_of_typing_hangs_up(server: Server, terminal: Terminal) -> None:
+    bye = terminal.when("help you", lambda: terminal.type("\x04"))
+    assert llmws("call", server.websocket_url, "--speed", "50") == 0
+    bye.join()
+    assert "call over: user_hangup" in terminal.shown.getvalue()
+
+
+def test_an_agent_that_hangs_up_ends_a_call_at_a_terminal(terminal: Terminal) -> None:
+    app = agent_that(greets="Closed.", answers="Closed.", ends=True)
+    with serve(app, name="closed", show_log=False) as closed:
+        assert llmws("call", closed.websocket_url, "--speed", "50") == 0
+    lines = terminal.shown.getvalue().splitlines()[1:]
+    assert re.fullmatch(r"agent: Closed. \(first sentence \d+ ms\)", lines[0])
+    assert lines[1:] == ["call over: agent_hangup"]
+
+
+def test_an_agent_that_says_nothing_is_shown_as_silent(terminal: Terminal) -> None:
+    bye = terminal.when("silent", lambda: terminal.type("\x04"))
+    with serve(agent_that(greets=""), name="mute", show_log=False) as mute:
+        assert llmws("call", mute.websocket_url, "--speed", "50") == 0
+    bye.join()
+    assert "\nagent: (silent)\n" in terminal.shown.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("typed", "heard"),
+    [("/mumble", "(unintelligible audio)"), ("/press 12#", None), ("/press x", "/press x")],
+)
+def test_commands_of_a_caller(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, typed: str, heard: str | None
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{typed}\n/bye\nnever said\n"))
+    recording = tmp_path / "call.jsonl"
+    assert llmws("call", server.websocket_url, "--record", recording) == 0
+    [request] = [
+        json.loads(frame.data)
+        for frame in read_recording(recording)[0].frames
+        if "response_required" in str(frame.data)
+    ]
+    said = [one["content"] for one in request["transcript"] if one["role"] == "user"]
+    assert said == ([] if heard is None else [heard])
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> Path:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(WRONG)
+    return path
+
+
+def test_scenarios_are_played_and_a_table_says_how_it_went(
+    server: Server, wrong: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert llmws("run", "greeting", wrong, "--url", server.websocket_url) == 1
+    shown = capsys.readouterr().out
+    assert re.search(r"^ok +greeting$", shown, re.M)
+    assert f"failed {wrong}: Not what a dummy says\n" in shown.replace("\n/", "/")
+    assert "step 1: expected 'la la la' to be said, got 'I am sorry, can you" in shown
+    assert "it needs an agent that sings\n" in shown
+    assert re.search(r"│ greeting +│ ok +│ user_hangup +│ +1 │ +0 │", shown)
+    assert shown.splitlines()[-1] == "1 of 2 scenarios passed"
+
+
+def test_without_names_all_shipped_scenarios_are_played(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert llmws("run", "--url", server.websocket_url, "--speed", "inf", "--json") == 1
+    data = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in data["scenarios"]] == list(shipped())
+
+
+def test_json_is_alone_on_stdout(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert llmws("run", "greeting", "--url", server.websocket_url, "--json") == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["passed"] is True
+    assert "1 of 1 scenarios passed" in shown.err
+
+
+def test_junit_is_written(server: Server, wrong: Path, tmp_path: Path) -> None:
+    report = tmp_path / "junit.xml"
+    assert llmws("run", wrong, "--url", server.websocket_url, "--junit", report) == 1
+    suite = ElementTree.parse(report).getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+
+
+def test_a_report_that_cannot_be_written_is_a_mistake(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "none" / "junit.xml"
+    assert llmws("run", "greeting", "--url", server.websocket_url, "--junit", report) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_there_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        llmws("run", "greeting", "question", "--url", "ws://127.0.0.1:1/x", "--speed", "inf") == 3
+    )
+    shown = capsys.readouterr().out
+    assert shown.count("nothing answers (connection refused)") == 2
+    assert "0 of 2 scenarios passed" in shown
+
+
+def test_a_choice_reaches_the_stand_in(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--choice", "words_per_s=6", "--choice", "going_away_reason=x", "--json"]
+    assert llmws("run", "greeting", "--url", server.websocket_url, *options) == 0
+    [call] = json.loads(capsys.readouterr().out)["scenarios"][0]["calls"]
+    [said] = call["transcript_object"]
+    assert said["words"][0] == {"word": "How", "start": 0.2, "end": 0.367}
+
+
+@pytest.mark.parametrize(
+    ("choice", "why"),
+    [
+        ("loud", "a choice is 'loud', expected name=value"),
+        ("loud=1", "there is no choice 'loud'"),
+        ("words_per_s=0", "words_per_s is 0, expected a number above 0"),
+    ],
+)
+def test_a_wrong_choice_is_a_mistake(
+    server: Server, choice: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert llmws("call", server.websocket_url, "--say", "Hi", "--choice", choice) == 2
+    assert why in capsys.readouterr().err
+
+
+def test_a_call_is_recorded_and_played_again(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = tmp_path / "call.jsonl"
+    assert llmws("call", server.websocket_url, "--say", "Hello?", "--record", recording) == 0
+    assert llmws("replay", recording, "--url", server.websocket_url) == 0
+    with serve(agent_that(), name="other", show_log=False) as other:
+        assert llmws("replay", recording, "--url", other.websocket_url) == 1
+    assert "How may I help you?" in capsys.readouterr().out
+
+
+def test_every_call_of_a_run_is_recorded(server: Server, tmp_path: Path) -> None:
+    recording = tmp_path / "calls.jsonl"
+    options = ["--url", server.websocket_url, "--record", recording]
+    assert llmws("run", "greeting", "two_calls", *options) == 0
+    assert len(read_recording(recording)) == 3
+
+
+def test_a_receiver_of_webhooks_is_told_about_a_call(
+    server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[WebhookEvent] = []
+    app = FastAPI()
+    app.include_router(webhook_router("key", told.append))
+    monkeypatch.setenv("LLMWS_WEBHOOK_KEY", "key")
+    with serve(app, name="receiver", show_log=False) as receiver:
+        options = ["--say", "Hello?", "--webhook", f"{receiver.url}webhook"]
+        assert llmws("call", server.websocket_url, *options) == 0
+    assert [one.event for one in told] == ["call_started", "call_ended", "call_analyzed"]
+    assert told[1].call["disconnection_reason"] == "user_hangup"
+    assert told[2].call["call_analysis"] == {"call_successful": True}
+    assert capsys.readouterr().out.count("webhook call_") == 3
+
+
+def test_a_webhook_without_a_key_is_a_mistake(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        llmws("call", server.websocket_url, "--say", "Hi", "--webhook", "http://127.0.0.1:1") == 2
+    )
+    assert "the API key is blank" in capsys.readouterr().err
