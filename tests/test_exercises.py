@@ -126,6 +126,29 @@ def test_a_server_is_checked_where_it_listens() -> None:
         assert check("04", server).text == "10 of 10 passed"
 
 
+def test_a_check_tells_what_the_platform_dropped_and_how_the_call_ended() -> None:
+    class Hasty(step2.LLMDummyMock):
+        async def draft_response(self, request: Any, ws: WebSocket) -> None:
+            await super().draft_response(request, ws)
+            if "response_id" in request:
+                farewell = {**step2.speech("Good bye."), "end_call": True}
+                await ws.send_json({"response_id": request["response_id"], **farewell})
+                await ws.close(1011)
+
+    assert check("02", Hasty).text.splitlines()[-2:] == [
+        "dropped in a call: response_id 1 was already complete",
+        "a call ended as error_llm_websocket_runtime",
+    ]
+
+
+def test_a_check_tells_that_a_caller_waited_in_vain() -> None:
+    class GreetsOnly(step2.LLMDummyMock):
+        async def draft_response(self, request: Any, ws: WebSocket) -> None:
+            pass
+
+    assert check("02", GreetsOnly).text.endswith("\na caller waited for an answer in vain")
+
+
 def test_a_failed_check_says_what_to_do() -> None:
     first, *rest = check("03", step1.app).text.splitlines()
     assert first == "3 of 10 passed"

@@ -1,7 +1,7 @@
 """Check what a learner built: a whole step, or the answer to one exercise.
 
-A step is judged by the package's own checks, on the wire. An exercise has a judge of its own
-below, which gives one of three verdicts: ``ok``, ``not attempted yet``, or ``not yet: expected
+A step is judged by the package's own checks, on the wire; then a call is placed, and what the
+platform dropped in it is told as well. An exercise has a judge of its own below, which gives one of three verdicts: ``ok``, ``not attempted yet``, or ``not yet: expected
 ..., got ...``. A judge never raises, whatever the answer is.
 """
 
@@ -11,15 +11,18 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from fastapi import FastAPI, WebSocket
 from websockets.sync.client import connect
 
 from llmws_tutorial.checks import Finding, run_checks
+from llmws_tutorial.checks.runner import PATIENCE_S
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.notebook.runtime import serve
-from llmws_tutorial.simulator import CallRecord
+from llmws_tutorial.simulator import CallRecord, place_call
+
+_Result = TypeVar("_Result")
 
 Judge = Callable[[Any], str | None]
 """Looks at an answer: "expected ..., got ...", or None when it is right."""
@@ -84,7 +87,20 @@ def _check_url(step: str, url: str) -> Verdict:
     findings = _finish(run_checks(url, *STEPS[step]))
     passed = sum(finding.passed for finding in findings)
     failed = [str(finding) for finding in findings if not finding.passed]
-    return Verdict("\n".join([f"{passed} of {len(findings)} passed", *failed]))
+    greets = any(finding.passed and finding.case.id == "begin/1" for finding in findings)
+    noticed = _finish(_notice(url)) if greets else []  # a call to a mute agent is only silence
+    return Verdict("\n".join([f"{passed} of {len(findings)} passed", *failed, *noticed]))
+
+
+async def _notice(url: str) -> list[str]:
+    """Place a call, and tell what the platform would notice; of a good one, nothing."""
+    record = await place_call(url, ["Hello?"], timeout_s=PATIENCE_S)
+    noticed = [f"dropped in a call: {frame.dropped}" for frame in record.dropped]
+    if record.lapses:
+        noticed.append("a caller waited for an answer in vain")
+    if record.disconnection_reason != "user_hangup":
+        noticed.append(f"a call ended as {record.disconnection_reason}")
+    return noticed
 
 
 def _wired(responder: type) -> FastAPI:
@@ -106,7 +122,7 @@ def _app_with(handler: Callable[[WebSocket, str], Awaitable[None]]) -> FastAPI:
     return app
 
 
-def _finish(work: Coroutine[Any, Any, list[Finding]]) -> list[Finding]:
+def _finish(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Run a coroutine to its end from a cell, whose own event loop is busy with it."""
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(asyncio.run, work).result()
@@ -217,9 +233,9 @@ def _judge_pasted_url(answer: Any) -> str | None:
 def _judge_reminder(answer: Any) -> str | None:
     if not isinstance(answer, CallRecord):
         return f"expected the record of a call, got {type(answer).__name__}"
-    asked = [frame for frame in answer.frames if "reminder_required" in str(frame.data)]
-    if not asked:
+    nudges = [turn for turn in answer.turns if turn.kind == "reminder"]
+    if not nudges:
         return "expected a reminder_required among the frames, got none"
-    if answer.transcript[-1].role != "agent" or answer.frames[-1] == asked[-1]:
+    if not nudges[-1].heard:
         return "expected an answer to the reminder, got none"
     return None
