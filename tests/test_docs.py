@@ -1,9 +1,10 @@
 """What the documents say is what the program does."""
 
+import dataclasses
 import re
 import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -16,6 +17,8 @@ from llmws_tutorial.cli import app
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.notebook.lessons import LESSONS, table
 from llmws_tutorial.server import Settings
+from llmws_tutorial.simulator import Choices, dialer, keepalive, opening, scenario
+from llmws_tutorial.simulator.choices import choose
 
 README: Final = (PROJECT / "README.md").read_text()
 PROTOCOL: Final = (PROJECT / "docs" / "protocol.md").read_text()
@@ -91,6 +94,39 @@ def test_every_message_is_in_the_protocol_with_its_fields(message: type[msgspec.
 def test_every_check_is_in_the_protocol() -> None:
     for case in CASES:
         assert f"| `{case.id}` | {case.requirement} | {case.severity.value} |" in PROTOCOL
+
+
+@pytest.mark.parametrize("choice", dataclasses.fields(Choices), ids=lambda field: field.name)
+def test_every_choice_of_the_stand_in_is_in_the_protocol(choice: dataclasses.Field[Any]) -> None:
+    section = PROTOCOL.partition("\n## 10. ")[2]
+    row = rf"^\| `{choice.name}` \| [^|]+\? ?[^|]*\| `(.+)` \|$"
+    [default] = re.findall(row, section, re.MULTILINE)
+    assert default == str(choice.default)
+
+
+def test_the_ways_to_make_a_choice_lead_to_it() -> None:
+    section = PROTOCOL.partition("\n## 10. ")[2]
+    [in_python] = re.findall(r"choices=Choices\((\w+)=True\)", section)
+    [in_terminal] = re.findall(r"--choice (\w+)=true", section)
+    [in_scenario] = re.findall(r"`choices: (.+)`", section)
+    chosen = scenario.read(f"scenario: a call\ncaller: []\nchoices: {in_scenario}").choices
+    assert choose({in_python: True}) == choose({in_terminal: True}) == choose(chosen)
+
+
+def test_every_ending_is_in_the_protocol() -> None:
+    section = PROTOCOL.partition("\n## 6. ")[2].partition("\n## 7. ")[0]
+    assert set(scenario.REASONS) == set(re.findall(r"\| `(\w+)`", section))
+
+
+def test_the_protocol_says_how_often_the_stand_in_dials() -> None:
+    for row in (
+        f"| {dialer.ATTEMPTS}, of {opening.OPEN_TIMEOUT_S:g} s each,"
+        f" with {dialer.BETWEEN_ATTEMPTS_S:g} s between [ref] |",
+        f"| every {keepalive.PING_S:g} s a `ping_pong`, both ways [ref] |",
+        f"| {keepalive.PATIENCE_S:g} s, then it closes the socket and dials again [ref] |",
+        f"| {keepalive.Loss.DROP.value} times a call [ref] |",
+    ):
+        assert row in PROTOCOL
 
 
 def test_contributing_names_the_commands_that_exist() -> None:

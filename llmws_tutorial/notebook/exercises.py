@@ -1,8 +1,9 @@
 """Check what a learner built: a whole step, or the answer to one exercise.
 
 A step is judged by the package's own checks, on the wire; then a call is placed, and what the
-platform dropped in it is told as well. An exercise has a judge of its own below, which gives one of three verdicts: ``ok``, ``not attempted yet``, or ``not yet: expected
-..., got ...``. A judge never raises, whatever the answer is.
+platform dropped in it is told as well. An exercise has a judge of its own below, which gives one of
+three verdicts: ``ok``, ``not attempted yet``, or ``not yet: expected ..., got ...``. A judge never
+raises, whatever the answer is.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from typing import Any, Final, TypeVar
 from fastapi import FastAPI, WebSocket
 from websockets.sync.client import connect
 
-from llmws_tutorial.checks import Finding, run_checks
+from llmws_tutorial.checks import run_checks
 from llmws_tutorial.checks.runner import PATIENCE_S
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.notebook.runtime import serve
