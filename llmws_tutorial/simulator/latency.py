@@ -1,6 +1,6 @@
 """How long things took in a call, in the platform's names and milliseconds.
 
-Source: docs/protocol.md, section 8.
+Source: docs/protocol.md, section 11.
 """
 
 import math

@@ -27,6 +27,8 @@ async def witnessed(
     started_ms = time.time_ns() // 1_000_000
     if recorder is not None:
         record.keeper = recorder.keeper(record)
+        for frame in record.frames:  # a socket that was open before has frames already
+            record.keeper(frame)
     telling = []
     if webhooks is not None:
         telling.append(_tell(webhooks, "call_started", record.as_call(started_ms=started_ms)))
