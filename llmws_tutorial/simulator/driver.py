@@ -1,4 +1,4 @@
-"""A call on real sockets: time passes, frames come and go, a lost line is dialled again.
+"""A call on real sockets: time passes, a lost line is dialled again.
 
 It decides nothing about the call: `Call` knows what is due and what a frame means, `Caller` what
 the caller does, `Keepalive` whether the line lives. This module sleeps until one of them is due.
@@ -7,7 +7,7 @@ the caller does, `Keepalive` whether the line lives. This module sleeps until on
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection
@@ -27,8 +27,10 @@ from llmws_tutorial.simulator.caller import Caller, Fault
 from llmws_tutorial.simulator.clock import Clock
 from llmws_tutorial.simulator.endings import CORRUPT, LOST, UNKNOWN
 from llmws_tutorial.simulator.keepalive import PATIENCE_S, Beat, Keepalive, Loss
+from llmws_tutorial.simulator.opening import CLOSE_TIMEOUT_S
 from llmws_tutorial.simulator.record import CallRecord, Frame
 from llmws_tutorial.simulator.states import State
+from llmws_tutorial.simulator.timers import NEVER
 from llmws_tutorial.simulator.verdict import Accepted, Dropped
 
 WRITE_S: Final = 5.0
@@ -36,6 +38,7 @@ WRITE_S: Final = 5.0
 MOST_BYTES: Final = 64 * 2**20
 """How much a server may send in one call; more is a flood, and ends it."""
 _FRAMES_AT_ONCE: Final = 32
+_ABNORMAL: Final = 1006
 
 Opener = Callable[[], Awaitable[ClientConnection]]
 """Opens the socket of the call, for the first time or again; raises CannotConnect."""
@@ -62,15 +65,15 @@ class Driver:
         self._reading: asyncio.Task[None] | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._outbox: list[Request | str] = []
-        self._last_request = ""
-        self._slow_until_s = 0.0  # of the wall
+        self._asked: Request | None = None  # the latest request
+        self._slow_until_s = 0.0  # of the call
         self._pings: dict[int, float] = {}  # when each was sent
         self._bytes = 0
         self._news = asyncio.Event()
-        self._awaited: list[tuple[Condition, asyncio.Future[None]]] = []
+        self._awaited: dict[asyncio.Event, tuple[Condition, float]] = {}
 
     async def open(self) -> None:
-        """Dial for the first time.
+        """Dial for the first time; then `run` has to follow.
 
         Raises:
             CannotConnect: when the socket does not open.
@@ -78,111 +81,144 @@ class Driver:
         self._connect(await self._opener())
 
     async def run(self) -> None:
-        """Let the call go on until it ends, then close the socket."""
+        """Let the call go on until it ends, then close the socket.
+
+        Whoever cancels this hangs up.
+        """
         try:
-            while self._call.state is not State.ENDED:
-                self._tick()
+            while True:
+                self.catch_up()
                 await self._flush()
                 self._tell()
+                if self._call.state is State.ENDED:
+                    break
                 await self._sleep()
+                self._raise_what_failed()
         finally:
-            await self._close()
+            self._call.hang_up()
             self._tell()
+            await self._close()
+        self._raise_what_failed()
 
-    async def until(self, condition: Condition) -> None:
-        """Wait until something is so, or the call has ended."""
-        told = asyncio.get_running_loop().create_future()
-        self._awaited.append((condition, told))
-        self.wake()
-        try:
-            await told
-        finally:
-            self._awaited.remove((condition, told))
-
-    def wake(self) -> None:
-        """Look at the call again: something was done to it from outside."""
-        self._news.set()
-
-    def _tell(self) -> None:
-        is_over = self._call.state is State.ENDED
-        for condition, told in self._awaited:
-            if not told.done() and (is_over or condition()):
-                told.set_result(None)
-
-    def _tick(self) -> None:
-        """Bring the call to the present, and do what is due."""
-        for fault in self._caller.advance(self._call, self._clock.now_s()):
+    def catch_up(self) -> None:
+        """Bring the call to the present, and do what is due; once it is over, time stops."""
+        if self._call.state is State.ENDED:
+            return
+        faults = self._caller.advance(self._call, self._clock.now_s())
+        self._queue(self._call.take())
+        for fault in faults:
             self._go_wrong(fault)
-        self._outbox += self._call.take()
         self._clock.pace(self._call.now_s, waits_for_server=self._call.waits_for_server)
-        match self._keepalive.beat(time.monotonic()):
+        now_s = time.monotonic()
+        if self._is_slow:
+            self._keepalive.heard(now_s)  # a heartbeat that nobody reads is not missing
+        match self._keepalive.beat(now_s):
             case Beat.PING:
                 self._outbox.append(self._ping())
             case Beat.LOST:
                 self._call.note(f"no heartbeat for {PATIENCE_S:g} s")
                 self._break(Loss.KEEPALIVE)
 
-    async def _sleep(self) -> None:
-        """Wait for news, or until something is due; a call that is over has neither."""
-        if self._call.state is State.ENDED:
+    async def until(self, condition: Condition, *, by_s: float = NEVER) -> None:
+        """Wait until something is so, a second of the call has come, or it has ended."""
+        if self._is_so(condition, by_s):
             return
-        due_s = self._caller.due_s(self._call)
+        told = asyncio.Event()
+        self._awaited[told] = (condition, by_s)
+        self.wake()
+        try:
+            await told.wait()
+        finally:
+            self._awaited.pop(told, None)
+
+    def wake(self) -> None:
+        """Look at the call again: something was done to it from outside."""
+        self._news.set()
+
+    def _is_so(self, condition: Condition, by_s: float) -> bool:
+        return self._call.state is State.ENDED or self._call.now_s >= by_s or condition()
+
+    def _tell(self) -> None:
+        """Tell everybody whose moment has come; from then on they hold up no time."""
+        for told, awaited in list(self._awaited.items()):
+            if self._is_so(*awaited):
+                del self._awaited[told]
+                told.set()
+
+    def _raise_what_failed(self) -> None:
+        """Raise what nobody foresaw in a task, such as a record that cannot be kept."""
+        for task in (self._reading, self._dialling):
+            if task is not None and task.done() and not task.cancelled():
+                task.result()
+
+    async def _sleep(self) -> None:
+        """Wait for news, or until something is due."""
+        due_s = min(
+            self._caller.due_s(self._call),
+            self._slow_until_s if self._is_slow else NEVER,
+            *(by_s for _, by_s in self._awaited.values()),
+        )
         if self._may_skip_to(due_s):
             self._clock.skip_to(due_s)
             await asyncio.sleep(0)
             return
-        left_s = min(
-            self._clock.wall_s_until(due_s),
-            self._keepalive.due_s - time.monotonic(),
-            self._slow_until_s - time.monotonic() if self._outbox else float("inf"),
-        )
+        left_s = min(self._clock.wall_s_until(due_s), self._keepalive.due_s - time.monotonic())
         alarm = None
-        if left_s != float("inf"):
-            alarm = asyncio.get_running_loop().call_later(max(left_s, 0.0), self._news.set)
-        await self._news.wait()
-        self._news.clear()
-        if alarm is not None:
-            alarm.cancel()
+        if left_s != NEVER:
+            alarm = asyncio.get_running_loop().call_later(max(left_s, 0.0), self.wake)
+        try:
+            await self._news.wait()
+        finally:
+            self._news.clear()
+            if alarm is not None:
+                alarm.cancel()
 
     def _may_skip_to(self, due_s: float) -> bool:
         """Whether nobody needs the time until then: not the server, and not who holds the line."""
         is_idle = self._socket is not None and not self._call.waits_for_server
         is_wanted = self._caller.has_script or bool(self._awaited)
-        return not self._clock.is_paced and is_idle and is_wanted and due_s != float("inf")
+        return not self._clock.is_paced and is_idle and is_wanted and due_s != NEVER
+
+    @property
+    def _is_slow(self) -> bool:
+        return self._call.now_s < self._slow_until_s
+
+    def _queue(self, messages: list[Request]) -> None:
+        self._outbox += messages
+        requests = [message for message in messages if _asks(message)]
+        self._asked = requests[-1] if requests else self._asked
 
     async def _flush(self) -> None:
-        """Send what is to be sent; a line that is down keeps only the latest request."""
-        if time.monotonic() < self._slow_until_s:
+        """Send what is to be sent; while the line is down only the latest request is kept."""
+        if self._is_slow:
             return
         messages, self._outbox = self._outbox, []
-        for message in messages:
-            frame = message if isinstance(message, str) else write(message)
-            if isinstance(message, ResponseRequired | ReminderRequired):
-                self._last_request = frame
-            if self._socket is not None:
-                await self._send(self._socket, frame)
-            elif isinstance(message, ResponseRequired | ReminderRequired):
-                self._outbox = [message]
+        unsent = [message for message in messages if not await self._send(message)]
+        requests = [message for message in unsent if _asks(message)]
+        self._outbox = requests[-1:] + self._outbox
 
-    async def _send(self, socket: ClientConnection, frame: str) -> None:
-        is_full = socket.transport.get_write_buffer_size() > 0
+    async def _send(self, message: Request | str) -> bool:
+        """Send one message; false when there is no line, or it broke."""
+        if self._socket is None:
+            return False
+        frame = message if isinstance(message, str) else write(message)
         try:
-            async with asyncio.timeout(WRITE_S if is_full else None):
-                await socket.send(frame)
+            async with asyncio.timeout(WRITE_S):
+                await self._socket.send(frame)
         except ConnectionClosed:
-            return  # who reads notices as well
+            return False  # who reads notices as well
         except TimeoutError:
             self._call.note(f"the server has read nothing for {WRITE_S:g} s")
             self._break(Loss.DROP)
-            return
+            return False
         self.record.keep(Frame("platform", frame, at_s=self._at_s()))
+        return True
 
     async def _read(self, socket: ClientConnection) -> None:
         number = 0
         with contextlib.suppress(ConnectionClosed):
             async for data in socket:
-                if (slow_s := self._slow_until_s - time.monotonic()) > 0:
-                    await asyncio.sleep(slow_s)
+                await self.until(lambda: not self._is_slow, by_s=self._slow_until_s)
                 self._take(data)
                 number += 1
                 if number % _FRAMES_AT_ONCE == 0:
@@ -190,7 +226,7 @@ class Driver:
         self._lost(socket)
 
     def _take(self, data: str | bytes) -> None:
-        self._tick()
+        self.catch_up()
         verdict = self._call.receive(data)
         reason = verdict.reason if isinstance(verdict, Dropped) else None
         self.record.keep(Frame("server", data, reason, self._at_s()))
@@ -227,49 +263,64 @@ class Driver:
         self._socket, self._loss = socket, None
         self.record.connections += 1
         self._call.connected(again=self.record.connections > 1)
-        self._reading = asyncio.create_task(self._read(socket))
+        if self._call.wishes.config.auto_reconnect:  # where a config outlives its connection
+            self._keepalive.start(time.monotonic())
+        self._reading = self._start(self._read(socket))
         self.wake()
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self.wake())
+        return task
 
     def _break(self, loss: Loss) -> None:
         """Break the connection as a network does; who reads notices."""
-        self._loss = loss
         if self._socket is not None:
+            self._loss = loss
             self._socket.transport.abort()
+            self._socket = None  # what is to be sent from now on waits for the next one
 
     def _lost(self, socket: ClientConnection) -> None:
         """Decide what the end of a connection means: dial again, or the end of the call."""
         self._socket = None
         self._keepalive.stop()
         self._pings.clear()
-        code = 1006 if socket.close_code is None else int(socket.close_code)
-        self.record.close_code, self.record.close_reason = code, socket.close_reason or ""
-        loss = self._loss or (Loss.DROP if code == 1006 else None)
-        if self._call.state is State.ENDED:
-            pass
-        elif loss is not None and self._keepalive.may_dial_again(loss):
+        is_over = self._call.state is State.ENDED
+        code, reason = _ending(socket, did_hang_up=is_over)
+        self.record.close_code, self.record.close_reason = code, reason
+        loss = self._loss or (Loss.DROP if code == _ABNORMAL else None)
+        if is_over:
+            return
+        if loss is not None and self._keepalive.may_dial_again(loss):
             self._call.note("the connection is lost; the platform dials again")
-            self._dialling = asyncio.create_task(self._dial_again())
+            self._dialling = self._start(self._dial_again())
         elif loss is Loss.KEEPALIVE:
             self._call.fail(LOST, "the connection was lost too often")
         else:
             self._call.socket_closed(code)
-        self.wake()
 
     async def _dial_again(self) -> None:
         try:
             self._connect(await self._opener())
         except CannotConnect as error:
             self._call.fail(LOST, f"it cannot be dialled again: {error}")
-            self.wake()
 
     async def _close(self) -> None:
+        """Leave no socket and no task behind, even if this is cancelled as well."""
+        socket, tasks = self._socket, [task for task in (self._reading, self._dialling) if task]
+        code = 1007 if self._call.disconnection_reason == CORRUPT else 1000
         if self._dialling is not None:
             self._dialling.cancel()
-        if self._socket is not None:
-            is_corrupt = self._call.disconnection_reason == CORRUPT
-            await self._socket.close(1007 if is_corrupt else 1000)
-        tasks = [task for task in (self._reading, self._dialling) if task is not None]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            if socket is not None:
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):  # the library's own starts late
+                    await socket.close(code)
+        except TimeoutError:
+            pass
+        finally:
+            if socket is not None:
+                socket.transport.abort()
+            await asyncio.wait(tasks)
 
     def _go_wrong(self, fault: Fault) -> None:
         self._call.note(f"fault: {fault.kind}")
@@ -277,9 +328,22 @@ class Driver:
             case "drop_line":
                 self._break(Loss.DROP)
             case "slow":
-                self._slow_until_s = time.monotonic() + fault.seconds
-                self._keepalive.heard(self._slow_until_s)
+                self._slow_until_s = self._call.now_s + fault.seconds
             case "garble":
                 self._outbox.append(fault.text)
-            case "resend":
-                self._outbox.append(self._last_request)
+            case _ if self._asked is not None:  # resend
+                self._outbox.append(self._asked)
+            case _:
+                self._call.note("nothing was asked yet that could be sent again")
+
+
+def _asks(message: Request | str) -> bool:
+    return isinstance(message, ResponseRequired | ReminderRequired)
+
+
+def _ending(socket: ClientConnection, *, did_hang_up: bool) -> tuple[int, str]:
+    """With which code and reason a connection ended: 1006 if there was none."""
+    close = socket.protocol.close_rcvd
+    if close is None and not did_hang_up:
+        close = socket.protocol.close_sent  # the library refused what came, and read no further
+    return (_ABNORMAL, "") if close is None else (int(close.code), close.reason)
