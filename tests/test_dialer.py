@@ -1,98 +1,44 @@
-"""The caller, against servers on this machine: what it sends, hears, keeps and says in trouble."""
+"""Calls placed to servers on this machine: what the caller says, hears and keeps."""
 
 import asyncio
-import contextlib
+import itertools
 import json
 import math
-import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from llmws_tutorial.errors import CannotConnect
-from llmws_tutorial.messages import Utterance
-from llmws_tutorial.simulator import (
-    CallRecord,
-    Frame,
-    Line,
-    call_url,
-    dial,
-    dialer,
-    place_call,
-)
+from llmws_tutorial.messages import CallFacts, Utterance
+from llmws_tutorial.simulator import CallRecord, Choices, Line, State, dial, dialer, place_call
+from llmws_tutorial.simulator.caller import Caller
+from llmws_tutorial.simulator.clock import UNPACED
+from llmws_tutorial.simulator.opening import Stage
+from llmws_tutorial.simulator.scenario import Step
+from tests.wrong_servers import Handler, Mute, Polite, frame, served
 
-Handler = Callable[[ServerConnection], Awaitable[None]]
 FAST: Final = 1000.0
-GREETING: Final = json.dumps({"response_id": 0, "content": "Hi.", "content_complete": True})
+PATIENCE_S: Final = 5.0
 
 
-def reply(response_id: int, content: str = "Yes.", **fields: Any) -> str:
-    said = {"response_id": response_id, "content": content, "content_complete": True}
-    return json.dumps({**said, **fields})
-
-
-async def polite(ws: ServerConnection) -> None:
-    """Greet, and answer whatever carries an id."""
-    await ws.send(GREETING)
-    async for frame in ws:
-        if "response_id" in (request := json.loads(frame)):
-            await ws.send(reply(request["response_id"]))
-
-
-async def mute(ws: ServerConnection) -> None:
-    await ws.wait_closed()
-
-
-def answering(*frames: str | bytes) -> Handler:
-    """Greet, answer the first request with these frames, then only listen."""
-
-    async def handler(ws: ServerConnection) -> None:
-        await ws.send(GREETING)
-        while "response_id" not in json.loads(await ws.recv()):
-            pass
-        for frame in frames:
-            await ws.send(frame)
-        await ws.wait_closed()
-
-    return handler
-
-
-def ending(end: Callable[[ServerConnection], Any]) -> Handler:
-    """Greet, and end the call when an answer is wanted."""
-
-    async def handler(ws: ServerConnection) -> None:
-        await ws.send(GREETING)
-        while "response_id" not in json.loads(await ws.recv()):
-            pass
-        if awaitable := end(ws):
-            await awaitable
-
-    return handler
-
-
-@contextlib.asynccontextmanager
-async def served(handler: Handler) -> AsyncIterator[str]:
-    async with serve(handler, "127.0.0.1", 0) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        yield f"ws://127.0.0.1:{port}/llm-websocket/"
-
-
-def call(handler: Handler, *says: str | None, timeout_s: float = 5.0) -> CallRecord:
+def call(handler: Handler, *says: str | None, **options: Any) -> CallRecord:
     async def place() -> CallRecord:
         async with served(handler) as url:
-            return await place_call(url, says, speed=FAST, timeout_s=timeout_s)
+            return await place_call(url, says, **{"speed": UNPACED, **options})
 
     return asyncio.run(place())
 
 
-def on_line(handler: Handler, talk: Callable[[Line], Awaitable[None]]) -> CallRecord:
+def on_line(
+    handler: Handler, talk: Callable[[Line], Awaitable[None]], **options: Any
+) -> CallRecord:
     async def run() -> CallRecord:
-        async with served(handler) as url, dial(url, speed=FAST) as line:
-            await talk(line)
+        async with served(handler) as url, dial(url, **{"speed": FAST, **options}) as line:
+            await asyncio.wait_for(talk(line), PATIENCE_S)
         return line.record
 
     return asyncio.run(run())
@@ -102,96 +48,101 @@ def sent(record: CallRecord) -> list[dict[str, Any]]:
     return [json.loads(frame.data) for frame in record.frames if frame.sender == "platform"]
 
 
-def why(record: CallRecord) -> list[str | None]:
-    return [frame.dropped for frame in record.frames if frame.dropped]
+class Wordy(Polite):
+    """Says three words whenever it may."""
+
+    async def greet(self, ws: ServerConnection) -> None:
+        await ws.send(frame(0, "Good morning there."))
+
+    async def answer(self, ws: ServerConnection, response_id: int) -> None:
+        await ws.send(frame(response_id, "Say it again."))
 
 
-def trouble(url: str) -> str:
-    """What is said about a call that cannot come about; the cause is in the words."""
-    with pytest.raises(CannotConnect) as caught:
-        asyncio.run(place_call(url))
-    assert caught.value.__suppress_context__ or caught.value.__context__ is None
-    return str(caught.value)
+class Guide(Polite):
+    """Asks for nothing, as in 2024."""
+
+    async def configure(self, ws: ServerConnection) -> None:
+        pass
 
 
-def trouble_with(raw: bytes | None, scheme: str = "ws") -> str:
-    """The same for a port that reads a request and answers these bytes, or nothing at all."""
-
-    talking: set[asyncio.Task[None] | None] = set()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talking.add(asyncio.current_task())
-        await reader.read(1)
-        if raw is None:
-            await reader.read()
-        else:
-            writer.write(raw)
-        writer.close()
-        await writer.wait_closed()
-
-    async def place() -> None:
-        async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            try:
-                await place_call(f"{scheme}://127.0.0.1:{port}/llm-websocket/")
-            finally:
-                await asyncio.gather(*filter(None, talking))
-
-    with pytest.raises(CannotConnect) as caught:
-        asyncio.run(asyncio.wait_for(place(), 10))
-    return str(caught.value)
+def test_the_agent_greets_and_the_caller_hangs_up() -> None:
+    record = call(Polite())
+    assert [said.content for said in record.transcript] == ["Hi."]
+    assert (record.disconnection_reason, record.close_code) == ("user_hangup", 1000)
+    assert (record.connections, record.call.state) == (1, State.ENDED)
 
 
-def status(line: str) -> bytes:
-    return f"HTTP/1.1 {line}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+def test_both_speak_word_by_word() -> None:
+    said = [
+        (message["interaction_type"], [spoken["content"] for spoken in message["transcript"]])
+        for message in sent(call(Guide(), "Are you?"))
+    ]
+    assert said == [
+        ("update_only", []),
+        ("update_only", ["Hi."]),
+        ("update_only", ["Hi.", "Are"]),
+        ("update_only", ["Hi.", "Are you?"]),
+        ("response_required", ["Hi.", "Are you?"]),
+        ("update_only", ["Hi.", "Are you?"]),
+        ("update_only", ["Hi.", "Are you?", "Yes."]),
+    ]
 
 
-@pytest.mark.parametrize(
-    ("url", "dialled"),
-    [
-        ("ws://host/llm-websocket/", "ws://host/llm-websocket/c1"),
-        ("ws://host/llm-websocket", "ws://host/llm-websocket/c1"),
-        ("ws://host/llm-websocket//", "ws://host/llm-websocket/c1"),
-        ("ws://host", "ws://host/c1"),
-        ("wss://host:8/x/?key=a/b&k=c", "wss://host:8/x/c1?key=a/b&k=c"),
-        ("http://host/x/", "ws://host/x/c1"),
-        ("HTTPS://host/x/", "wss://host/x/c1"),
-        (" ws://[::1]:8/x/\n", "ws://[::1]:8/x/c1"),
-        ("ws://host/x/#there", "ws://host/x/c1"),
-    ],
-)
-def test_the_call_id_is_appended_as_the_last_segment(url: str, dialled: str) -> None:
-    assert call_url(url, "c1") == dialled
+def test_each_request_has_the_next_id_and_silence_brings_a_reminder() -> None:
+    messages = sent(call(Guide(), "One.", None, "Two."))
+    asked = [message for message in messages if "response_id" in message]
+    assert [(message["interaction_type"], message["response_id"]) for message in asked] == [
+        ("response_required", 1),
+        ("reminder_required", 2),
+        ("response_required", 3),
+    ]
 
 
-def test_a_call_id_stays_one_segment() -> None:
-    assert call_url("ws://host/x/", "a/b c?d") == "ws://host/x/a%2Fb%20c%3Fd"
+def test_every_frame_is_kept_with_its_time() -> None:
+    record = call(Guide(), "Hello?")
+    senders = "".join(frame.sender[0] for frame in record.frames)
+    assert senders == "spppp" + "spp"
+    times = [frame.at_s for frame in record.frames]
+    assert times == sorted(times)
+    assert times[2] - times[0] == pytest.approx(0.2 + 1 / 3, abs=0.01)  # the voice, then a word
 
 
-def test_a_password_in_the_url_is_not_repeated() -> None:
-    said = trouble("ws://anna:secret@127.0.0.1:1/x/")
-    assert said.startswith("cannot call 127.0.0.1:1: nothing answers")
+def test_a_frame_that_is_dropped_is_kept_with_the_reason() -> None:
+    class Nine(Guide):
+        async def answer(self, ws: ServerConnection, response_id: int) -> None:
+            await ws.send(frame(9, "Nine."))
+            await super().answer(ws, response_id)
+
+    record = call(Nine(), "Hello?")
+    [dropped] = record.dropped
+    assert dropped.dropped == "response_id 9 was never asked, the latest one is 1"
+    assert (json.loads(dropped.data)["content"], str(record).splitlines()[-1]) == (
+        "Nine.",
+        "agent: Yes.",
+    )
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "host/llm-websocket/",
-        "ftp://host/",
-        "ws:///llm-websocket/",
-        "ws://:3000/",
-        "ws://[::1/",
-        "ws://host:http/",
-        "ws://host:65536/",
-        "ws://host:0/",
-        "ws://a..b/",
-        f"ws://{'a' * 64}.example/",
-    ],
-)
-def test_a_url_that_cannot_be_dialled_is_named_with_an_example(url: str) -> None:
-    said = f"cannot dial {url!r}: expected ws://host/llm-websocket/ or wss://host/llm-websocket/"
-    assert trouble(url) == said
+@pytest.mark.parametrize("speed", [1.0, 20.0, FAST, UNPACED])
+def test_people_take_their_time_and_speed_divides_it(speed: float) -> None:
+    people_s = (0.2 + 1 / 3) + (1 / 3 + 0.5) + (0.2 + 1 / 3)  # "Hi." "Hello?" "Yes."
+    started = time.monotonic()
+    record = call(Polite(), "Hello?", speed=speed)
+    assert people_s / speed <= time.monotonic() - started < people_s / speed + 1
+    assert people_s <= record.call.now_s < people_s + 1
+
+
+def test_an_hour_of_silence_passes_at_once_without_a_pace() -> None:
+    record = call(Guide(), *[None] * 300)
+    assert record.call.now_s > 600
+    assert record.disconnection_reason in ("user_hangup", "inactivity")
+
+
+def test_a_mute_agent_is_waited_for_and_no_longer() -> None:
+    started = time.monotonic()
+    record = call(Mute(), "Hello?", timeout_s=0.1)
+    assert time.monotonic() - started < 1
+    assert (str(record), record.disconnection_reason) == ("user:  Hello?", "user_hangup")
+    assert record.lapses == ["the agent owed an answer for 0.1 s"] * 2
 
 
 def test_the_server_sees_the_path_with_the_call_id_and_the_query() -> None:
@@ -200,7 +151,7 @@ def test_the_server_sees_the_path_with_the_call_id_and_the_query() -> None:
     async def note(ws: ServerConnection) -> None:
         assert ws.request
         paths.append(ws.request.path)
-        await ws.send(GREETING)
+        await ws.close()
 
     async def place() -> CallRecord:
         async with served(note) as url:
@@ -211,100 +162,56 @@ def test_the_server_sees_the_path_with_the_call_id_and_the_query() -> None:
 
 
 def test_two_calls_have_two_ids() -> None:
-    assert call(polite).call_id != call(polite).call_id
+    assert dialer.new_record().call_id != dialer.new_record().call_id
 
 
-def test_the_agent_greets_and_the_caller_hangs_up() -> None:
-    record = call(polite)
-    assert record.transcript == [Utterance(role="agent", content="Hi.")]
-    assert (record.disconnection_reason, record.close_code) == ("user_hangup", 1000)
-
-
-def test_a_caller_speaks_word_by_word() -> None:
-    record = call(polite, "Are you open?")
-    said = [
-        (message["interaction_type"], [spoken["content"] for spoken in message["transcript"]])
-        for message in sent(record)
-    ]
-    assert said == [
-        ("update_only", ["Hi."]),
-        ("update_only", ["Hi.", "Are"]),
-        ("update_only", ["Hi.", "Are you"]),
-        ("update_only", ["Hi.", "Are you open?"]),
-        ("response_required", ["Hi.", "Are you open?"]),
-        ("update_only", ["Hi.", "Are you open?", "Yes."]),
+def test_a_server_that_asks_is_told_the_facts_once() -> None:
+    facts = CallFacts(call_type="phone_call", from_number="+15551234567")
+    messages = sent(on_line(Polite(), listen, facts=facts))
+    details = [message for message in messages if "call" in message]
+    assert details == [
+        {
+            "interaction_type": "call_details",
+            "call": {"call_type": "phone_call", "from_number": "+15551234567"},
+        }
     ]
 
 
-def test_each_request_has_the_next_id_and_silence_brings_a_reminder() -> None:
-    record = call(polite, "One.", None, "Two.")
-    asked = [message for message in sent(record) if "response_id" in message]
-    assert [(message["interaction_type"], message["response_id"]) for message in asked] == [
-        ("response_required", 1),
-        ("reminder_required", 2),
-        ("response_required", 3),
-    ]
+async def listen(line: Line) -> None:
+    await line.listen(PATIENCE_S)
 
 
-def test_frames_are_kept_in_order_and_both_ways() -> None:
-    record = call(polite, "Hello?")
-    senders = [frame.sender for frame in record.frames]
-    assert senders == ["server", "platform", "platform", "platform", "server", "platform"]
-    assert record.frames[0] == Frame("server", GREETING)
-
-
-def test_a_record_reads_as_the_transcript() -> None:
-    record = call(polite, "Hello?")
-    assert str(record) == "agent: Hi.\nuser:  Hello?\nagent: Yes."
-    assert repr(record) == "<CallRecord: 3 utterances, user_hangup>"
-
-
-@pytest.mark.parametrize(
-    ("says", "speed", "least_s"),
-    [
-        ([], 5.0, 3 / 3 / 5),  # the greeting alone: three words of three a second
-        (["One two three"], 5.0, 6 / 3 / 5),
-        ([None], 50.0, 3 / 3 / 50 + 10 / 50),
-    ],
-)
-def test_words_and_silence_take_their_time_and_speed_divides_it(
-    says: list[str | None], speed: float, least_s: float
-) -> None:
-    async def wordy(ws: ServerConnection) -> None:
-        await ws.send(reply(0, "Good morning there."))
-        async for _ in ws:
-            pass
-
-    async def place() -> float:
-        async with served(wordy) as url:
-            started = time.monotonic()
-            await place_call(url, says, speed=speed, timeout_s=0.1)
-            return time.monotonic() - started
-
-    assert 0.95 * least_s <= asyncio.run(place()) < least_s + 1
-
-
-def test_pieces_of_an_answer_are_heard_as_one() -> None:
+def test_what_the_agent_said_is_heard_once() -> None:
     heard: list[str] = []
 
     async def talk(line: Line) -> None:
-        await line.listen(5)
+        heard.extend([await line.listen(5), await line.listen(5)])
         await line.say("Hello?")
         heard.append(await line.listen(5))
 
-    first = reply(1, "I am ", content_complete=False)
-    record = on_line(answering(first, reply(1, "here.")), talk)
-    assert heard == ["I am here."]
-    assert str(record).endswith("user:  Hello?\nagent: I am here.")
+    on_line(Polite(), talk)
+    assert heard == ["Hi.", "", "Yes."]
+
+
+def test_what_was_said_before_anybody_listened_is_heard_too() -> None:
+    heard: list[str] = []
+
+    async def talk(line: Line) -> None:
+        await line.until(lambda: line.record.turns[0].heard == "Hi.")
+        heard.append(await line.listen(5))
+
+    on_line(Polite(), talk)
+    assert heard == ["Hi."]
 
 
 def test_an_answer_that_pauses_is_heard_on() -> None:
     go_on = asyncio.Event()
 
     async def slow(ws: ServerConnection) -> None:
-        await ws.send(reply(0, "I am ", content_complete=False))
+        await ws.send(frame(0, "I am. ", content_complete=False))
         await go_on.wait()
-        await ws.send(reply(0, "here."))
+        await ws.send(frame(0, "Here."))
+        await ws.wait_closed()
 
     heard: list[str] = []
 
@@ -314,217 +221,234 @@ def test_an_answer_that_pauses_is_heard_on() -> None:
         heard.append(await line.listen(5))
 
     record = on_line(slow, talk)
-    assert heard == ["I am ", "here."]
-    assert str(record) == "agent: I am here."
+    assert (heard, str(record)) == (["I am.", "Here."], "agent: I am. Here.")
 
 
-def test_nothing_is_heard_in_the_callers_own_turn() -> None:
-    heard: list[str] = []
-
+def test_a_caller_talks_over_the_agent() -> None:
     async def talk(line: Line) -> None:
-        heard.extend([await line.listen(5), await line.listen(5)])
+        await line.until(lambda: line.record.turns[0].words_heard == 2)
+        await line.say("Stop!")
+        assert await line.listen(5) == "Say it again."
 
-    started = time.monotonic()
-    on_line(polite, talk)
-    assert heard == ["Hi.", ""]
-    assert time.monotonic() - started < 4
-
-
-def test_an_agent_that_keeps_silent_is_waited_for_and_no_longer() -> None:
-    started = time.monotonic()
-    record = call(mute, "Hello?", None, timeout_s=0.1)
-    assert time.monotonic() - started < 2
-    assert (str(record), record.disconnection_reason) == ("user:  Hello?", "user_hangup")
-    assert [message["interaction_type"] for message in sent(record)] == [
-        "update_only",
-        "response_required",
-    ]
+    record = on_line(Wordy(), talk, speed=UNPACED)
+    assert record.transcript[0] == Utterance(
+        role="agent", content="Good morning", words=record.transcript[0].words
+    )
+    assert record.turns[0].is_cut
 
 
-def test_a_server_that_never_closes_its_end_does_not_hold_the_caller() -> None:
-    async def place() -> CallRecord:
-        release = asyncio.Event()
-
-        async def stuck(ws: ServerConnection) -> None:
-            ws.transport.pause_reading()
-            await ws.send(GREETING)
-            await release.wait()
-            ws.transport.abort()
-
-        async with served(stuck) as url:
-            try:
-                return await asyncio.wait_for(place_call(url), 5)
-            finally:
-                release.set()
-
-    record = asyncio.run(place())
-    assert (record.disconnection_reason, record.close_code) == ("user_hangup", 1006)
-
-
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [
-        (1000, "agent_hangup"),
-        (1002, "error_llm_websocket_runtime"),
-        (1007, "error_llm_websocket_corrupt_payload"),
-        (1011, "error_llm_websocket_runtime"),
-    ],
-)
-def test_a_server_that_closes_ends_the_call_for_a_reason(code: int, reason: str) -> None:
-    record = call(ending(lambda ws: ws.close(code, "Enough.")), "Hello?", "Hello?")
-    assert (record.close_code, record.close_reason) == (code, "Enough.")
-    assert record.disconnection_reason == reason
-
-
-def test_a_server_that_closes_without_a_greeting_was_never_heard() -> None:
-    record = call(lambda ws: ws.close(1008), "Hello?")
-    assert (record.transcript, record.frames, record.close_code) == ([], [], 1008)
-    assert record.disconnection_reason == "error_llm_websocket_runtime"
-
-
-def test_a_caller_whose_call_is_over_does_not_wait_through_the_rest_of_the_lines() -> None:
-    async def place() -> CallRecord:
-        async with served(lambda ws: ws.close(1011)) as url:
-            return await place_call(url, [None], speed=2.0)  # this silence would take five seconds
-
-    started = time.monotonic()
-    assert asyncio.run(place()).close_code == 1011
-    assert time.monotonic() - started < 4
-
-
-def test_a_server_that_closes_without_a_code_never_opened_for_the_platform() -> None:
-    def end(ws: ServerConnection) -> None:
-        ws.transport.write(b"\x88\x00")  # a close frame without payload
-
-    record = call(ending(end), "Hello?")
-    assert (record.close_code, record.close_reason) == (1005, "")
-    assert record.disconnection_reason == "error_llm_websocket_open"
-
-
-def test_a_connection_that_drops_ends_the_call_as_1006() -> None:
-    record = call(ending(lambda ws: ws.transport.abort()), "Hello?")
-    assert (record.close_code, record.close_reason) == (1006, "")
-    assert type(record.close_code) is int  # it is an enum inside of websockets
-    assert record.disconnection_reason == "error_llm_websocket_runtime"
-
-
-def test_a_close_right_after_the_greeting_is_no_hang_up_of_the_caller() -> None:
-    async def fails(ws: ServerConnection) -> None:
-        await ws.send(GREETING)
-        await ws.close(1011)
-
-    record = call(fails)
-    assert (record.disconnection_reason, record.close_code) == ("error_llm_websocket_runtime", 1011)
-
-
-def test_a_caller_notices_in_the_middle_of_a_sentence_that_the_line_is_dead() -> None:
-    over = asyncio.Event()
-
-    async def leaves(ws: ServerConnection) -> None:
-        await ws.send(GREETING)
-        await ws.close(1011)
-        over.set()
-
+def test_words_take_their_time_also_after_nobody_spoke_for_a_while() -> None:
     async def talk(line: Line) -> None:
         await line.listen(5)
-        await over.wait()
-        await line.say("One two three")
-        await line.stay_silent()
-        assert not line.is_open
+        await asyncio.sleep(0.4)  # four seconds of the call
+        started_s, started = line.record.call.now_s, time.monotonic()
+        await line.say("One two three.")
+        assert time.monotonic() - started > 0.12
+        assert line.record.call.now_s - started_s > 4
 
-    record = on_line(leaves, talk)
-    assert "two" not in str(record)
-    assert record.disconnection_reason == "error_llm_websocket_runtime"
-
-
-def test_end_call_hangs_up_after_the_words() -> None:
-    record = call(answering(reply(1, "Bye.", end_call=True)), "Hello?", "Are you there?")
-    assert str(record).endswith("user:  Hello?\nagent: Bye.")
-    assert (record.disconnection_reason, record.close_code) == ("agent_hangup", 1000)
-    assert [message.get("response_id") for message in sent(record)][-1] == 1
+    on_line(Polite(), talk, speed=10.0)
 
 
-def test_an_answer_to_another_request_is_dropped_and_the_right_one_heard() -> None:
-    record = call(answering(reply(9, "Nine."), reply(0, "Nought."), reply(1, "One.")), "Hello?")
-    assert why(record) == [
-        "response_id 9 is not the latest one, 1",
-        "response_id 0 is not the latest one, 1",
-    ]
-    assert str(record).endswith("user:  Hello?\nagent: One.")
-
-
-@pytest.mark.parametrize(
-    ("garbage", "reason"),
-    [
-        ("Hello", "not JSON"),
-        ("null", "mistyped frame"),
-        ('{"response_type": "config"}', "mistyped frame: object missing required field `config`"),
-        (reply(1, content_complete="true"), "mistyped frame"),
-    ],
-)
-def test_garbage_is_kept_with_the_reason_and_the_call_goes_on(garbage: str, reason: str) -> None:
-    record = call(answering(garbage, reply(1)), "Hello?")
-    [frame] = record.dropped
-    assert (frame.sender, frame.data) == ("server", garbage)
-    assert frame.dropped
-    assert frame.dropped.startswith(reason)
-    assert (record.transcript[-1].content, record.disconnection_reason) == ("Yes.", "user_hangup")
-
-
-def test_what_comes_after_the_last_answer_is_kept_too() -> None:
-    record = call(answering(reply(1), reply(1, "One more thing.")), "Hello?")
-    assert why(record) == ["response_id 1 was already complete"]
-    assert record.transcript[-1].content == "Yes."
-
-
-def test_a_binary_frame_ends_the_call_and_is_told_1007() -> None:
-    codes: list[int | None] = []
-
-    async def binary(ws: ServerConnection) -> None:
-        await ws.send(b"\x00\x01")
-        await ws.wait_closed()
-        codes.append(ws.close_code)
-
-    record = call(binary, "Hello?")
-    assert record.dropped[0].data == b"\x00\x01"
-    assert (record.disconnection_reason, sent(record)) == (
-        "error_llm_websocket_corrupt_payload",
-        [],
-    )
-    assert (record.close_code, codes) == (1007, [1007])
-
-
-def test_the_server_is_told_when_the_caller_hangs_up() -> None:
-    seen: list[int] = []
-
-    async def watching(ws: ServerConnection) -> None:
-        await ws.send(GREETING)
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await ws.recv()
-        seen.append(int(ws.close_code or 0))
-
+def test_a_call_lasts_until_it_is_hung_up_and_no_longer() -> None:
     async def talk(line: Line) -> None:
-        assert line.is_open
+        await line.listen(5)
+        await asyncio.sleep(0.2)
         await line.hang_up()
         assert not line.is_open
+        await asyncio.sleep(0.2)
+
+    record = on_line(Polite(), talk, speed=1.0)
+    assert 0.7 < record.call.now_s < 0.95
+
+
+def test_silence_lasts_until_the_reminder() -> None:
+    async def talk(line: Line) -> None:
+        await line.listen(5)
+        await line.stay_silent()
+        assert line.record.call.response_id == 1
+        assert await line.listen(5) == "Yes."
+
+    on_line(Polite(), talk, speed=UNPACED)
+
+
+def test_silence_lasts_no_longer_where_no_reminder_is_due() -> None:
+    async def talk(line: Line) -> None:
+        await line.listen(5)
+        started_s = line.record.call.now_s
+        await line.stay_silent()
+        assert 10 <= line.record.call.now_s - started_s < 100  # an idle call ends after 600
+
+    for speed in (FAST, UNPACED):
+        record = on_line(Polite(), talk, speed=speed, choices=Choices(reminder_max_count=0))
+        assert (record.call.response_id, record.disconnection_reason) == (0, "user_hangup")
+
+
+def test_time_stands_still_without_a_pace_while_nobody_waits() -> None:
+    async def talk(line: Line) -> None:
+        await line.listen(5)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        assert line.record.call.now_s < 1
+
+    on_line(Polite(), talk, speed=UNPACED)
+
+
+def test_once_the_call_is_over_nothing_takes_any_time() -> None:
+    async def talk(line: Line) -> None:
+        await line.until(lambda: False)
+        await line.say("Hello?")
+        await line.stay_silent()
+        await line.until(lambda: False)
+        await line.hang_up()
+        assert (await line.listen(5), line.is_open) == ("", False)
+
+    record = on_line(lambda ws: ws.close(1011), talk, speed=1.0)
+    assert (str(record), record.disconnection_reason) == ("", "error_llm_websocket_runtime")
+
+
+def test_a_line_that_hears_nothing_gives_up_listening_and_can_still_be_used() -> None:
+    async def talk(line: Line) -> None:
+        assert await line.listen(0.05) == ""
+        await line.hang_up()
         await line.hang_up()
 
-    assert on_line(watching, talk).disconnection_reason == "user_hangup"
-    assert seen == [1000]
+    assert on_line(Mute(), talk).disconnection_reason == "user_hangup"
 
 
 def test_a_block_that_fails_hangs_up() -> None:
-    records: list[CallRecord] = []
+    lines: list[Line] = []
 
     async def talk(line: Line) -> None:
-        records.append(line.record)
-        assert line.record.disconnection_reason is None
+        lines.append(line)
         raise LookupError("the caller fainted")
 
     with pytest.raises(LookupError, match="fainted"):
-        on_line(polite, talk)
-    assert records[0].disconnection_reason == "user_hangup"
+        on_line(Polite(), talk)
+    assert lines[0].record.disconnection_reason == "user_hangup"
+
+
+def test_the_server_is_told_when_the_caller_hangs_up() -> None:
+    seen: list[int | None] = []
+
+    async def watching(ws: ServerConnection) -> None:
+        await ws.wait_closed()
+        seen.append(ws.close_code)
+
+    async def talk(line: Line) -> None:
+        await line.hang_up()
+
+    on_line(watching, talk)
+    assert seen == [1000]
+
+
+class Watched(Guide):
+    """Notes when the call goes on, and how its socket was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = asyncio.Event()
+        self.closed: list[int | None] = []
+
+    async def __call__(self, ws: ServerConnection) -> None:
+        await self.greet(ws)
+        await ws.recv()
+        self.goes_on.set()
+        await ws.wait_closed()
+        self.closed.append(ws.close_code)
+
+
+async def play(url: str) -> None:
+    await place_call(url, [None], speed=1.0)
+
+
+async def hold(url: str) -> None:
+    async with dial(url) as line:
+        await line.until(lambda: False)
+
+
+@pytest.mark.parametrize("caller", [play, hold])
+def test_a_caller_that_is_cancelled_hangs_up(caller: Callable[[str], Awaitable[None]]) -> None:
+    server = Watched()
+
+    async def run() -> None:
+        async with served(server) as url:
+            calling = asyncio.ensure_future(caller(url))
+            await server.goes_on.wait()
+            calling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await calling
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
+    assert server.closed == [1000]
+
+
+async def leave_at_once(url: str) -> None:
+    task = asyncio.current_task()
+    assert task
+    async with dial(url):
+        task.cancel()
+
+
+def test_a_caller_that_is_cancelled_before_a_word_was_said_hangs_up() -> None:
+    codes: list[int | None] = []
+
+    async def watching(ws: ServerConnection) -> None:
+        await ws.wait_closed()
+        codes.append(ws.close_code)
+
+    async def run() -> None:
+        async with served(watching) as url:
+            calling = asyncio.ensure_future(leave_at_once(url))
+            await asyncio.wait([calling], timeout=PATIENCE_S)
+            assert calling.cancelled()
+
+    asyncio.run(run())
+    assert codes == [1000]
+
+
+def refusing(times: int) -> Callable[[ServerConnection, Request], Response | None]:
+    """Refuse so many attempts, then accept."""
+    attempts = itertools.count()
+
+    def process(ws: ServerConnection, request: Request) -> Response | None:
+        return ws.respond(403, "") if next(attempts) < times else None
+
+    return process
+
+
+def attempted(times: int, speed: float) -> tuple[list[tuple[int, Stage]], float]:
+    """Dial a server that refuses so many times: the stages reached, and how long it took."""
+    stages: list[tuple[int, Stage]] = []
+
+    async def run() -> float:
+        process = refusing(times)
+        async with serve(Polite(), "127.0.0.1", 0, process_request=process) as server:
+            url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/x/"
+            started = time.monotonic()
+            await dialer.act(
+                url,
+                dialer.new_record(),
+                Caller([]),
+                speed=speed,
+                progress=lambda attempt, stage: stages.append((attempt, stage)),
+            )
+            return time.monotonic() - started
+
+    return stages, asyncio.run(run())
+
+
+def test_a_refused_call_is_tried_three_times_with_pauses_of_people() -> None:
+    stages, took_s = attempted(2, speed=30.0)
+    assert stages[-1] == (3, Stage.OPEN)
+    assert [attempt for attempt, stage in stages if stage is Stage.HTTP] == [1, 2, 3]
+    assert 0.2 <= took_s < 1.5
+
+
+def test_a_call_that_is_refused_three_times_never_comes_about() -> None:
+    started = time.monotonic()
+    with pytest.raises(CannotConnect, match="HTTP 403"):
+        attempted(3, speed=UNPACED)
+    assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize("speed", [0, -1, math.nan])
@@ -533,54 +457,14 @@ def test_a_speed_that_is_none_is_refused(speed: float) -> None:
         asyncio.run(place_call("ws://127.0.0.1:1/", speed=speed))
 
 
-def test_a_port_on_which_nothing_listens_is_said_so() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as spare:
-        port = spare.getsockname()[1]
-    said = trouble(f"ws://127.0.0.1:{port}/llm-websocket/")
-    assert said.startswith(f"cannot call 127.0.0.1:{port}: nothing answers (connection refused)")
-    assert said.endswith("; is the server running?")
+def test_a_call_keeps_its_lapses_also_when_it_is_cancelled() -> None:
+    record, caller = dialer.new_record(), Caller([Step(say="Hello?")], patience_s=0.05)
 
+    async def run() -> None:
+        async with served(Mute()) as url:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(dialer.act(url, record, caller, speed=FAST), 0.09)
 
-def test_a_name_that_nobody_knows_is_said_so() -> None:
-    said = trouble("ws://no-such-host.invalid/llm-websocket/")
-    assert said.startswith("cannot call no-such-host.invalid: nothing answers (")
-
-
-@pytest.mark.parametrize("refused", ["403 Forbidden", "404 Not Found"])
-def test_a_missing_route_is_told_from_a_missing_server(refused: str) -> None:
-    said = trouble_with(status(refused))
-    assert f"refused the socket with HTTP {refused[:3]}; is the route" in said
-    assert "does the URL end in /llm-websocket/?" in said
-
-
-@pytest.mark.parametrize("gone", ["502 Bad Gateway", "503 Unavailable", "504 Timeout"])
-def test_a_tunnel_with_nothing_behind_it_is_told_apart(gone: str) -> None:
-    said = trouble_with(status(gone))
-    assert f"the tunnel is open but nothing answers behind it (HTTP {gone[:3]})" in said
-
-
-@pytest.mark.parametrize("odd", ["200 OK", "500 Internal Server Error"])
-def test_any_other_status_is_named(odd: str) -> None:
-    assert trouble_with(status(odd)).endswith(f"with HTTP {odd[:3]}, expected 101")
-
-
-@pytest.mark.parametrize("raw", [b"SSH-2.0-OpenSSH_9.6\r\n", b""])
-def test_a_port_that_speaks_something_else_is_no_websocket_server(raw: bytes) -> None:
-    assert ": what answers there is no WebSocket server (" in trouble_with(raw)
-
-
-def test_a_port_that_accepts_and_never_answers_is_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(dialer, "OPEN_TIMEOUT_S", 0.1)
-    assert trouble_with(None).endswith("no answer in 0.1 s; is the server stuck?")
-
-
-def test_wss_to_a_server_without_tls_says_ws() -> None:
-    said = trouble_with(status("400 Bad Request"), scheme="wss")
-    assert ": TLS failed (" in said
-    assert said.endswith("it is called with ws://, not wss://")
-
-
-def test_a_user_without_a_password_is_refused_in_words() -> None:
-    assert "username provided without password" in trouble("ws://me@127.0.0.1:1/")
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
+    assert record.disconnection_reason == "user_hangup"
+    assert record.lapses

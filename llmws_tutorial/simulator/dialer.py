@@ -1,4 +1,4 @@
-"""Place a call: dial a server's URL, talk, fall silent, hang up, keep the record.
+"""Place a call: dial a server's URL, talk, be silent, hang up, keep the record.
 
 The caller is text: words travel as the platform would send them, one more at a time. People can be
 faster than on a phone; what is measured of the server is real at any speed.
@@ -44,6 +44,7 @@ class Line:
         self.record = driver.record
         self._driver = driver
         self._call = driver.record.call
+        self._heard_to = 0
 
     @property
     def is_open(self) -> bool:
@@ -54,23 +55,26 @@ class Line:
         """Hear the agent until its turn is over, the call ends, or the time is up.
 
         Returns:
-            What the caller heard since the last word of their own; empty when the agent is silent.
+            What the caller heard since they last spoke or listened; empty when the agent is silent.
         """
-        heard_before = self._heard()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self.until(lambda: self._call.is_callers_turn)
-        return self._heard()[len(heard_before) :].strip()
+        before = self._heard_to
+        return self._mark()[before:].strip()
 
     async def say(self, text: str) -> None:
         """Speak as the caller, to the last word; over the agent, if it is speaking."""
+        self._driver.catch_up()
         self._call.caller_says(text)
         await self.until(lambda: not self._call.is_caller_talking)
+        self._mark()
 
     async def stay_silent(self) -> None:
         """Say nothing for as long as the platform waits before it asks for a reminder."""
-        wakes_at_s = self._call.now_s + self._call.wishes.reminder_trigger_s
-        await self.until(lambda: self._call.now_s >= wakes_at_s or not self._call.is_callers_turn)
+        self._driver.catch_up()
+        by_s = self._call.now_s + self._call.wishes.reminder_trigger_s
+        await self._driver.until(lambda: not self._call.is_callers_turn, by_s=by_s)
 
     async def mumble(self) -> None:
         """Say something that cannot be understood."""
@@ -88,11 +92,15 @@ class Line:
 
     async def hang_up(self) -> None:
         """End the call; one that is already over stays as it ended."""
+        self._driver.catch_up()
         self._call.hang_up()
         self._driver.wake()
 
-    def _heard(self) -> str:
-        return " ".join(turn.heard for turn in self.record.turns)
+    def _mark(self) -> str:
+        """All that was heard so far; whoever listens next hears what comes after it."""
+        heard = " ".join(turn.heard for turn in self.record.turns)
+        self._heard_to = len(heard)
+        return heard
 
 
 @contextlib.asynccontextmanager
@@ -117,11 +125,12 @@ async def dial(
         CannotConnect: when the call never came about, with the stage reached and the likely fix.
     """
     record = new_record(call_id, facts, choices)
-    driver = _driver(url, record, Caller(), Clock(speed))
+    driver = _driver(url, record, Caller(), clock=Clock(speed))
     await driver.open()
     running = asyncio.create_task(driver.run())
     line = Line(driver)
     try:
+        await asyncio.sleep(0)  # a task that has not begun would close nothing when cancelled
         yield line
     finally:
         await line.hang_up()
@@ -175,21 +184,22 @@ async def act(
     speed: float = 1.0,
     progress: Progress | None = None,
 ) -> None:
-    """Let a caller act on a call to a server until it ends; the record tells what happened.
+    """Let a caller act on a call until it ends; the record tells what happened.
 
     Raises:
         CannotConnect: when the call never came about.
     """
-    driver = _driver(url, record, caller, Clock(speed), progress)
+    record.lapses = caller.lapses
+    driver = _driver(url, record, caller, clock=Clock(speed), progress=progress)
     await driver.open()
     await driver.run()
-    record.lapses = caller.lapses
 
 
 def _driver(
     url: str,
     record: CallRecord,
     caller: Caller,
+    *,
     clock: Clock,
     progress: Progress | None = None,
 ) -> Driver:
