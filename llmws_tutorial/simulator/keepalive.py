@@ -63,7 +63,7 @@ class Keepalive:
             self.stop()
             return Beat.LOST
         if now_s >= self._ping_s:
-            self._ping_s += PING_S
+            self._ping_s = now_s + PING_S  # one that is late does not make up for those missed
             return Beat.PING
         return None
 

@@ -50,7 +50,7 @@ class Timers:
 
     def pop(self, now_s: float) -> tuple[Timer, float] | None:
         """Take the first that is due by now, with its time; None when there is none."""
-        if self.due_s > now_s:
+        if not self._due or self.due_s > now_s:
             return None
         timer = min(self._due, key=lambda timer: (self._due[timer], _ORDER[timer]))
         return timer, self._due.pop(timer)
