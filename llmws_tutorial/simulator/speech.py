@@ -45,7 +45,7 @@ class Speech:
     @property
     def has_sentence(self) -> bool:
         """Whether there was ever enough to begin to speak."""
-        return self._ready_to > 0
+        return self.words_heard > 0 or self._next() is not None
 
     @property
     def next_word(self) -> str | None:
