@@ -1,241 +1,242 @@
-"""The platform's side of a call: its table, and what it drops."""
-
-import json
-import re
+"""The platform's side of a call: how it begins, whose turn it is, what comes with time."""
 
 import pytest
 
-from llmws_tutorial.messages import (
-    ReminderRequired,
-    ResponseRequired,
-    UpdateOnly,
-    unpack_utterances,
+from llmws_tutorial.messages import CallDetails, ResponseRequired, UpdateOnly
+from llmws_tutorial.simulator import Accepted, Call, State
+from llmws_tutorial.simulator.timers import NEVER
+from tests.phone import (
+    asked,
+    greeted,
+    interrupt,
+    lines,
+    new_call,
+    part,
+    pass_s,
+    piece,
+    say,
+    settle,
+    wants,
 )
-from llmws_tutorial.simulator import call as call_module
-from llmws_tutorial.simulator.call import TRANSITIONS, Call, Dropped, Event, Noted, Spoken, State
-
-WORDS = {
-    "the greeting is whole": Event.WHOLE,
-    "the answer is whole": Event.WHOLE,
-    "the caller finishes": Event.TURN,
-    "the caller is silent": Event.SILENCE,
-    "somebody hangs up": Event.HANG_UP,
-}
-
-
-def frame(
-    response_id: int, content: str = "Yes.", *, complete: bool = True, end: bool = False
-) -> str:
-    return json.dumps(
-        {
-            "response_id": response_id,
-            "content": content,
-            "content_complete": complete,
-            "end_call": end,
-        }
-    )
-
-
-def greeted() -> Call:
-    call = Call()
-    call.receive(frame(0, "How may I help you?"))
-    return call
-
-
-def asked(text: str = "Hello?") -> Call:
-    call = greeted()
-    for word in text.split():
-        call.caller_says(word)
-    call.caller_finishes()
-    return call
-
-
-def heard(call: Call) -> list[tuple[str, str]]:
-    return [(said.role, said.content) for said in call.transcript]
-
-
-def has_ended(call: Call) -> bool:
-    return call.state is State.ENDED
-
-
-def dropped(call: Call, data: str | bytes) -> str:
-    before = heard(call)
-    verdict = call.receive(data)
-    assert heard(call) == before
-    assert isinstance(verdict, Dropped)
-    return verdict.reason
-
-
-def test_the_table_in_the_docstring_is_the_table_that_runs() -> None:
-    drawn: dict[tuple[State, Event], State] = {}
-    rows = re.findall(r"^    (\S.*?) {2,}(\S.*?) {2,}([A-Z]+)", str(call_module.__doc__), re.M)
-    for state, event, following in rows:
-        states = set(State) - {State.ENDED} if state == "any but ENDED" else {State[state]}
-        drawn |= {(one, WORDS[event]): State[following] for one in states}
-    assert drawn == TRANSITIONS
 
 
 def test_a_call_is_mute_until_the_greeting() -> None:
-    call = Call()
-    assert call.state is State.MUTE
-    assert isinstance(call.receive(frame(0, "How may I help you?")), Spoken)
-    assert (call.state, heard(call)) == (State.LISTENING, [("agent", "How may I help you?")])
+    call = new_call()
+    pass_s(call, 60)
+    assert (call.state, call.transcript, call.waits_for_server) == (State.MUTE, (), True)
+    assert isinstance(call.receive(piece(0, "Hi.")), Accepted)
+    settle(call)
+    assert (call.state, lines(call)) == (State.LISTENING, ["agent: Hi."])
 
 
 def test_an_empty_greeting_lets_the_caller_speak_first() -> None:
-    call = Call()
-    assert isinstance(call.receive(frame(0, "")), Spoken)
-    assert (call.state, heard(call)) == (State.LISTENING, [])
+    call = new_call()
+    call.receive(piece(0, ""))
+    assert (call.state, call.is_callers_turn, call.transcript) == (State.LISTENING, True, ())
 
 
-def test_the_callers_words_grow_one_at_a_time() -> None:
-    call = greeted()
-    updates = [call.caller_says("Are"), call.caller_says("you"), call.caller_says("open?")]
-    assert [unpack_utterances(update.transcript)[-1].content for update in updates] == [
-        "Are",
-        "Are you",
-        "Are you open?",
-    ]
-    assert all(isinstance(update, UpdateOnly) for update in updates)
-
-
-def test_the_ids_of_requests_start_at_1_and_grow() -> None:
-    call = greeted()
-    first = call.caller_finishes()
-    call.receive(frame(1))
-    second = call.caller_is_silent()
-    assert (first.response_id, second.response_id) == (1, 2)
-    assert (type(first), type(second)) == (ResponseRequired, ReminderRequired)
+def test_a_caller_who_does_not_wait_for_the_greeting_is_answered() -> None:
+    call = new_call()
+    say(call, "Hello?")
+    assert (call.state, call.response_id) == (State.AWAITING, 1)
 
 
 def test_a_request_carries_the_whole_transcript() -> None:
-    call = asked("Hello?")
-    call.receive(frame(1, "Yes."))
-    request = call.caller_finishes()
-    assert [said.content for said in unpack_utterances(request.transcript)] == [
-        "How may I help you?",
-        "Hello?",
-        "Yes.",
+    call = asked()
+    call.receive(piece(1))
+    settle(call)
+    call.take()
+    say(call, "Good.")
+    request = call.take()[-1]
+    assert isinstance(request, ResponseRequired)
+    assert [said.content for said in call.transcript] == ["Hi.", "Hello?", "Yes.", "Good."]
+    assert bytes(request.transcript) == bytes(call.heard.pack())
+
+
+def test_messages_are_handed_out_once() -> None:
+    call = greeted()
+    say(call, "Hello?")
+    assert len(call.take()) == 2
+    assert call.take() == []
+
+
+def test_each_thing_happens_at_its_own_time_however_late_the_clock_is_asked() -> None:
+    call = greeted()
+    call.caller_says("Hello?")
+    call.advance(500)
+    assert call.transcript[-1].words[0].end == 1.25
+    assert call.answers.turns[-1].asked_at_s == 1.75
+    assert call.now_s == 500
+
+
+def test_time_does_not_run_backwards() -> None:
+    call = greeted()
+    call.advance(0.25)
+    assert call.now_s == 0.75
+
+
+def test_who_is_waited_for() -> None:
+    call = greeted()
+    who = [(call.is_callers_turn, call.waits_for_server, call.is_caller_talking)]
+    for act in (
+        lambda: call.caller_says("Hello?"),
+        lambda: pass_s(call, 0.75),  # the word is out, the pause is not over
+        lambda: settle(call),
+        lambda: call.receive(part(1, "One.")),
+        lambda: settle(call),
+        call.hang_up,
+    ):
+        act()
+        who.append((call.is_callers_turn, call.waits_for_server, call.is_caller_talking))
+    assert who == [
+        (True, False, False),
+        (False, False, True),
+        (False, False, True),
+        (False, True, False),
+        (False, False, False),
+        (False, True, False),
+        (False, False, False),
     ]
 
 
-def test_pieces_of_an_answer_are_joined_as_they_are() -> None:
+def test_the_agents_turn_is_at_hand_while_it_speaks() -> None:
     call = asked()
-    call.receive(frame(1, "I am ", complete=False))
-    assert call.state is State.AWAITING
-    call.receive(frame(1, "", complete=False))
-    call.receive(frame(1, "here."))
-    assert (call.state, heard(call)[-1]) == (State.LISTENING, ("agent", "I am here."))
+    assert call.speaking is None
+    call.receive(piece(1, "One two."))
+    assert call.speaking is call.answers.turns[1]
+    settle(call)
+    assert call.speaking is None
 
 
-def test_two_turns_of_one_speaker_are_two_utterances() -> None:
-    call = asked()
-    call.receive(frame(1, "Yes."))
-    call.caller_is_silent()
-    call.receive(frame(2, "Are you there?"))
-    assert heard(call)[-2:] == [("agent", "Yes."), ("agent", "Are you there?")]
-
-
-def test_a_new_request_kills_the_older_one() -> None:
-    call = asked()
-    call.caller_says("Quick!")
-    call.caller_finishes()
-    assert dropped(call, frame(1)) == "response_id 1 is not the latest one, 2"
-    assert isinstance(call.receive(frame(2)), Spoken)
-
-
-def test_an_update_does_not_kill_the_open_request() -> None:
-    call = asked()
-    call.update()
-    assert isinstance(call.receive(frame(1)), Spoken)
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (frame(2), "response_id 2 is not the latest one, 1"),
-        (frame(0), "response_id 0 is not the latest one, 1"),
-        ("Hello", "not JSON: .*"),
-        ("null", "mistyped frame: .*"),
-        ('{"response_type": "confog"}', "unknown response_type 'confog', expected one of .*"),
-        (frame(1).replace("true", '"true"'), "mistyped frame: expected `bool`.*"),
-    ],
-)
-def test_what_does_not_fit_is_dropped_with_a_reason(data: str, reason: str) -> None:
-    call = asked()
-    assert re.fullmatch(reason, dropped(call, data))
-    assert call.state is State.AWAITING
-
-
-def test_content_after_the_end_of_an_answer_is_dropped() -> None:
-    call = asked()
-    call.receive(frame(1))
-    assert dropped(call, frame(1, "One more thing.")) == "response_id 1 was already complete"
-
-
-def test_what_says_nothing_is_noted() -> None:
+@pytest.mark.parametrize("nothing", ["", "  \n"])
+def test_who_says_nothing_does_nothing(nothing: str) -> None:
     call = greeted()
-    verdict = call.receive('{"response_type":"config","config":{"auto_reconnect":true}}')
-    assert isinstance(verdict, Noted)
-    assert heard(call) == [("agent", "How may I help you?")]
+    call.caller_says(nothing)
+    call.caller_presses(nothing.strip())
+    assert (call.is_callers_turn, call.log, call.take()) == (True, [], [])
 
 
-def test_a_binary_frame_ends_the_call_as_corrupt() -> None:
+def test_pressed_keys_and_a_pause_ask_for_an_answer() -> None:
     call = greeted()
-    assert "expected text: the platform closes with 1007" in dropped(call, b"\x00")
-    assert call.disconnection_reason == "error_llm_websocket_corrupt_payload"
+    call.caller_presses("42")
+    settle(call)
+    update, request = call.take()
+    assert isinstance(update, UpdateOnly)
+    assert isinstance(request, ResponseRequired)
+    assert call.answers.turns[-1].stopped_at_s == 0.75
+    assert call.log[-1].text == "the caller pressed 42"
 
 
-def test_end_call_hangs_up_once_the_answer_is_whole() -> None:
+def test_if_so_chosen_pressed_keys_ask_for_nothing() -> None:
+    call = greeted(digits_end_turn=False)
+    call.caller_presses("42")
+    settle(call)
+    assert (call.is_callers_turn, call.response_id) == (True, 0)
+
+
+def test_who_presses_keys_while_talking_is_asked_about_once() -> None:
+    call = greeted()
+    call.caller_says("My number is")
+    pass_s(call, 0.5)
+    call.caller_presses("42")
+    settle(call)
+    assert call.response_id == 1
+    assert call.answers.turns[-1].stopped_at_s == 2.25
+
+
+def test_keys_that_are_pressed_while_the_agent_speaks_are_answered_afterwards() -> None:
     call = asked()
-    call.receive(frame(1, "Good ", complete=False, end=True))
-    assert not has_ended(call)
-    call.receive(frame(1, "bye."))
-    assert has_ended(call)
-    assert call.disconnection_reason == "agent_hangup"
-    assert heard(call)[-1] == ("agent", "Good bye.")
+    call.receive(piece(1, "Press one or two."))
+    call.caller_presses("1")
+    settle(call)
+    assert lines(call)[-1] == "agent: Press one or two."
+    assert (call.state, call.response_id) == (State.AWAITING, 2)
 
 
-def test_end_call_of_a_dead_answer_is_forgotten() -> None:
+def reconnected(**choices: object) -> Call:
+    """A call whose server had asked for all, and whose line was lost while request 1 was open."""
+    call = greeted(**choices)
+    call.connected()
+    call.receive(wants(call_details=True, transcript_with_tool_calls=True))
+    say(call, "Hello?")
+    call.take()
+    call.connected(again=True)
+    return call
+
+
+def test_after_a_reconnect_nothing_is_sent_or_remembered_until_the_server_asks() -> None:
+    call = reconnected()
+    assert (call.take(), call.wishes.config.call_details) == ([], False)
+    assert [line.text for line in call.log] == ["the socket is open", "the socket is open again"]
+    assert isinstance(call.receive(piece(1)), Accepted)
+
+
+def test_details_come_once_a_connection() -> None:
+    call = reconnected()
+    call.receive(wants(call_details=True))
+    assert isinstance(call.take()[0], CallDetails)
+
+
+def test_if_so_chosen_details_come_once_a_call() -> None:
+    call = reconnected(details_once=True)
+    call.receive(wants(call_details=True))
+    assert call.take() == []
+
+
+def test_if_so_chosen_the_config_is_remembered_and_details_come_by_themselves() -> None:
+    call = reconnected(remembers_config=True)
+    assert [type(message) for message in call.take()] == [CallDetails]
+    assert call.wishes.config.transcript_with_tool_calls
+
+
+def test_if_so_chosen_an_open_request_is_asked_anew() -> None:
+    call = reconnected(asks_again_after_reconnect=True)
+    [request] = call.take()
+    assert isinstance(request, ResponseRequired)
+    assert (request.response_id, call.state) == (2, State.AWAITING)
+
+
+def test_a_reminder_is_asked_anew_as_a_reminder_and_not_counted_twice() -> None:
+    call = greeted(asks_again_after_reconnect=True, reminder_max_count=2)
+    pass_s(call, 10)
+    call.connected(again=True)
+    first, again = call.take()
+    assert type(first) is type(again)
+    call.receive(piece(2))
+    pass_s(call, 12)
+    assert call.response_id == 3
+
+
+def test_nothing_is_asked_anew_when_no_request_is_open() -> None:
+    call = greeted(asks_again_after_reconnect=True)
+    call.connected(again=True)
+    assert call.take() == []
+
+
+def test_when_nothing_is_going_on_only_the_ends_are_due() -> None:
     call = asked()
-    call.receive(frame(1, "Good ", complete=False, end=True))
-    call.caller_says("Wait!")
-    call.caller_finishes()
-    call.receive(frame(2))
-    assert call.state is State.LISTENING
-
-
-def test_after_the_end_everything_is_dropped() -> None:
-    call = asked()
+    assert call.due_s == 601.25
     call.hang_up()
-    assert dropped(call, frame(1)) == "the call is over"
+    assert call.due_s == NEVER
 
 
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [
-        (1000, "agent_hangup"),
-        (1002, "error_llm_websocket_runtime"),
-        (1005, "error_llm_websocket_open"),
-        (1006, "error_llm_websocket_runtime"),
-        (1007, "error_llm_websocket_corrupt_payload"),
-        (1011, "error_llm_websocket_runtime"),
-    ],
-)
-def test_how_the_socket_closes_is_why_the_call_ended(code: int, reason: str) -> None:
-    call = greeted()
-    call.socket_closed(code)
-    assert call.disconnection_reason == reason
+def test_a_voice_takes_its_time_only_before_its_first_word() -> None:
+    call = asked(voice_s=3.0)
+    call.receive(part(1, "One. "))
+    pass_s(call, 3.5)
+    call.receive(piece(1, "Two."))
+    pass_s(call, 0.5)
+    assert lines(call)[-1] == "agent: One. Two."
 
 
-def test_the_first_reason_stays() -> None:
-    call = greeted()
-    call.hang_up()
-    call.socket_closed(1011)
-    assert call.disconnection_reason == "user_hangup"
+def test_sentences_end_with_their_chunk_only_if_so_chosen() -> None:
+    for is_chosen in (True, False):
+        call = asked(sentence_ends_with_chunk=is_chosen)
+        call.receive(part(1, "One."))
+        assert (call.state is State.SPEAKING) is is_chosen
 
 
-def test_what_the_table_does_not_hold_cannot_happen() -> None:
+def test_the_log_tells_an_interrupt() -> None:
     call = asked()
-    with pytest.raises(ValueError, match="the caller is silent, but the call is waiting for"):
-        call.caller_is_silent()
+    call.receive(interrupt(7))
+    assert [line.text for line in call.log] == ["the agent interrupts"]

@@ -39,6 +39,12 @@ class Answers:
         """Whether the latest request still waits for content."""
         return self._latest.complete_at_s is None and not self._is_cancelled
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing that was sent is still to be spoken."""
+        latest = self.turns[-1]
+        return latest.is_cut or latest.speech.is_over
+
     def ask(self, kind: Kind, now_s: float, stopped_at_s: float | None) -> Turn:
         """Begin the turn of a new request; every older id is dead now."""
         self.response_id += 1
@@ -61,7 +67,8 @@ class Answers:
                 )
             return self._latest
         if response_id == BEGIN_RESPONSE_ID and self.greeting.complete_at_s is not None:
-            if not self._choices.speaks_second_greeting or self.is_open:
+            is_free = self.is_silent and not self.is_open
+            if not (self._choices.speaks_second_greeting and is_free):
                 return Dropped(
                     Drop.SECOND_GREETING, "the call was greeted already: response_id 0 was complete"
                 )

@@ -6,7 +6,6 @@ whoever holds the socket calls `advance` with the seconds of the call, hands fra
 The source of each rule is docs/protocol.md, sections 2 to 6.
 """
 
-import math
 from collections.abc import Callable
 from typing import ClassVar, Literal, cast
 
@@ -74,6 +73,7 @@ class Call:
         self._mouth = Mouth()
         self._owes_turn = False  # the caller finished while the agent could not be interrupted
         self._reminders = 0
+        self._quiet_since_s = 0.0  # since when everybody waits for the caller
         self._has_details = False
         self._timers.set(Timer.MAX_DURATION, self.choices.max_duration_s)
         self._timers.set(Timer.INACTIVITY, self.choices.inactivity_s)
@@ -111,9 +111,8 @@ class Call:
     @property
     def waits_for_server(self) -> bool:
         """Whether everybody waits for the server: it owes the greeting, or (more of) an answer."""
-        if self.is_caller_talking or Timer.AGENT_WORD in self._timers:
-            return False
-        return self.state in (State.MUTE, State.AWAITING, State.SPEAKING)
+        is_quiet = not self.is_caller_talking and Timer.AGENT_WORD not in self._timers
+        return is_quiet and self.state in (State.MUTE, State.AWAITING, State.SPEAKING)
 
     def advance(self, now_s: float) -> None:
         """Let everything happen that is due by this time, each thing at its own time."""
@@ -145,7 +144,7 @@ class Call:
 
     def caller_presses(self, digits: str) -> None:
         """Press keys on the phone."""
-        if self.state is State.ENDED:
+        if self.state is State.ENDED or not digits:
             return
         for digit in digits:
             self.heard.weave(Entry(role="dtmf", digit=digit))
@@ -168,8 +167,9 @@ class Call:
             self.wishes.config = ConfigFields()
         if not self.choices.details_once:
             self._has_details = False
+        self._tell_details()
         if self.choices.asks_again_after_reconnect and self.state is State.AWAITING:
-            self._ask(is_reminder=False)
+            self._ask(self.answers.turns[-1].kind)
 
     def socket_closed(self, code: int) -> None:
         """End the call because the socket closed with a code (1006: without a close frame)."""
@@ -180,6 +180,10 @@ class Call:
         """End the call for a reason of the platform's own."""
         self.note(why)
         self._end(reason)
+
+    def note(self, text: str) -> None:
+        """Write one line into the log of the call."""
+        self.log.append(LogLine(round(self.now_s, 3), text))
 
     def _judge(self, frame: str | bytes) -> Verdict:
         if self.state is State.ENDED:
@@ -200,23 +204,25 @@ class Call:
         turn = self.answers.judge(piece, self.now_s)
         if isinstance(turn, Dropped):
             return turn
-        is_first = not turn.sent and turn.complete_at_s is None
         turn.take(piece, self.now_s)
-        if turn.kind == "interrupt" and is_first and turn is not self._voice and not turn.is_cut:
+        if turn.kind == "interrupt" and turn is not self._voice and not turn.is_cut:
             self._interrupt_with(turn)
-        elif turn.kind == "greeting" and self._voice is None and not turn.is_cut:
-            self._voice = turn  # a second greeting, if that is spoken at all
+        elif turn.kind == "greeting" and not turn.is_cut:
+            self._voice = turn  # it had it already, unless this is a second greeting
         self._speak()
         return Accepted(piece)
 
     def _take_wish(self, message: ServerMessage) -> None:
         if (entry := self.wishes.take(message, self.now_s)) is not None:
             self.heard.weave(entry)
+        self._tell_details()
+        if isinstance(message, UpdateAgent) and self.is_callers_turn:
+            self._set_reminder()
+
+    def _tell_details(self) -> None:
         if self.wishes.config.call_details and not self._has_details:
             self._has_details = True
             self._outbox.append(CallDetails(call=self.facts))
-        if isinstance(message, UpdateAgent) and self.is_callers_turn:
-            self._wait_for_caller()
 
     def _speak(self) -> None:
         """Go on speaking, if there is something to say and it is the agent's turn to say it."""
@@ -235,14 +241,12 @@ class Call:
                 delay_s = self.choices.voice_s
                 turn.voice_at_s = self.now_s + delay_s
                 self._update(turntaking="agent_turn")
-            self._timers.stop(Timer.REMINDER)
             self._timers.set(Timer.AGENT_WORD, self.now_s + delay_s + self._word_s)
 
     def _agent_word(self) -> None:
         turn = cast(Turn, self._voice)  # the timer stops with the voice
-        before = len(turn.heard)
-        word = turn.speech.hear()
-        spoken = self.heard.content_of("agent") + turn.heard[before:]
+        heard, word = turn.heard, turn.speech.hear()
+        spoken = self.heard.content_of("agent") + turn.heard.removeprefix(heard)
         self._hear("agent", spoken.lstrip(), word)
         self._update()
         if not self._cut_if_talked_over():
@@ -259,16 +263,11 @@ class Call:
 
     def _cut_if_talked_over(self) -> bool:
         """Stop the agent, if the caller has said enough over what it says."""
-        if self.state is not State.SPEAKING or not self._mouth.is_busy or self._voice is None:
-            return False
-        sensitivity = self.wishes.interruption_sensitivity
-        needed = math.ceil((1 - sensitivity) * self.choices.needed_words)
-        speech = self._voice.speech
-        is_protected = speech.is_protected and speech.next_word is not None
-        if sensitivity == 0 or is_protected or self._mouth.words_over < needed:
+        turn, needed = self.speaking, self.wishes.words_to_interrupt
+        if turn is None or not self._mouth.talks_over(turn.speech, needed, self.now_s):
             return False
         self.note("the caller talks over the agent")
-        self._silence(self._voice)
+        self._silence(turn)
         self._move(Event.BARGE_IN)
         return True
 
@@ -287,18 +286,20 @@ class Call:
         """End a turn of the agent that was spoken whole; now is the time for its action."""
         self.heard.close("agent")
         self._voice = None
-        if not turn.is_cut and turn.action is not None:
+        if turn.action is not None:
             turn.has_acted = True
             self._act(turn.action)
         if self.state is State.ENDED:
             return
         if self.state is not State.LISTENING:
             self._move(Event.DONE)
+        if self.is_caller_talking:
+            return  # the end of that turn asks
         if self._owes_turn:
-            self._owes_turn = False
-            self._ask(is_reminder=False)
-        elif not self.is_caller_talking:
-            self._wait_for_caller()
+            self._ask("response")
+        else:
+            self._quiet_since_s = self.now_s
+            self._set_reminder()
 
     def _act(self, action: Action) -> None:
         match action.name:
@@ -307,7 +308,7 @@ class Call:
             case "transfer_number":
                 self.transferred_to = action.value
                 self._end("call_transfer")
-            case "digit_to_press":
+            case _:  # digit_to_press
                 self.pressed.append(action.value)
                 self.note(f"the agent pressed {action.value}")
 
@@ -319,7 +320,6 @@ class Call:
         if not self._mouth.is_busy:
             self._timers.set(Timer.CALLER_WORD, self.now_s + self._word_s)
         self._mouth.take(words)
-        self._reminders = 0
         self._timers.stop(Timer.REMINDER, Timer.END_OF_TURN)
         self._cut_if_talked_over()
 
@@ -336,6 +336,7 @@ class Call:
 
     def _pause(self) -> None:
         patience = self.choices.hesitation_s * (1 - self.wishes.responsiveness)
+        self._reminders = 0
         self._timers.stop(Timer.REMINDER)
         self._timers.set(Timer.END_OF_TURN, self.now_s + self.choices.end_of_turn_s + patience)
 
@@ -344,28 +345,29 @@ class Call:
         if self.state is State.SPEAKING:  # the agent could not be interrupted
             self._owes_turn = self.choices.answers_after_protected
         else:
-            self._ask(is_reminder=False)
+            self._ask("response")
 
-    def _wait_for_caller(self) -> None:
-        self._timers.stop(Timer.REMINDER)
-        if self._reminders < self.wishes.reminder_max_count:
-            self._timers.set(Timer.REMINDER, self.now_s + self.wishes.reminder_trigger_s)
+    def _set_reminder(self) -> None:
+        due_s = self._quiet_since_s + self.wishes.reminder_after_s(self._reminders)
+        self._timers.set(Timer.REMINDER, max(due_s, self.now_s))
 
-    def _ask(self, *, is_reminder: bool) -> None:
-        self._move(Event.SILENCE if is_reminder else Event.TURN)
-        self._reminders += is_reminder
+    def _remind(self) -> None:
+        self._reminders += 1
+        self._ask("reminder", Event.SILENCE)
+
+    def _ask(self, kind: Kind, event: Event = Event.TURN) -> None:
+        self._move(event)
+        self._owes_turn = False
+        is_reminder = kind == "reminder"
         stopped_at_s = None if is_reminder else self._mouth.stopped_at_s
-        kind: Kind = "reminder" if is_reminder else "response"
         self._voice = self.answers.ask(kind, self.now_s, stopped_at_s)
         message = ReminderRequired if is_reminder else ResponseRequired
-        self._outbox.append(
-            message(response_id=self.response_id, **self.heard.as_fields(self.wishes.config))
-        )
+        fields = self.heard.as_fields(self.wishes.config)
+        self._outbox.append(message(response_id=self.response_id, **fields))
 
     def _update(self, turntaking: Literal["agent_turn", "user_turn"] | None = None) -> None:
-        self._outbox.append(
-            UpdateOnly(turntaking=turntaking, **self.heard.as_fields(self.wishes.config))
-        )
+        fields = self.heard.as_fields(self.wishes.config)
+        self._outbox.append(UpdateOnly(turntaking=turntaking, **fields))
 
     def _hear(self, role: str, content: str, word: str | None) -> None:
         start_s, end_s = round(self.now_s - self._word_s, 3), round(self.now_s, 3)
@@ -383,20 +385,16 @@ class Call:
         self.heard.close("user", "agent")
         self.note(f"the call ended: {reason}")
 
-    def note(self, text: str) -> None:
-        """Write one line into the log of the call."""
-        self.log.append(LogLine(round(self.now_s, 3), text))
-
     def _move(self, event: Event) -> None:
         self.state = TRANSITIONS[self.state, event]
+        if self.state is not State.LISTENING:
+            self._timers.stop(Timer.REMINDER)
 
     _DO: ClassVar[dict[Timer, Callable[["Call"], None]]] = {
         Timer.CALLER_WORD: _caller_word,
         Timer.AGENT_WORD: _agent_word,
         Timer.END_OF_TURN: _end_of_turn,
-        Timer.REMINDER: lambda call: call._ask(is_reminder=True),
+        Timer.REMINDER: _remind,
         Timer.INACTIVITY: lambda call: call.fail("inactivity", "nobody has said a word for long"),
-        Timer.MAX_DURATION: lambda call: call.fail(
-            "max_duration_reached", "the longest call is over"
-        ),
+        Timer.MAX_DURATION: lambda call: call.fail("max_duration_reached", "the call is too long"),
     }

@@ -3,12 +3,14 @@
 from collections import deque
 from collections.abc import Sequence
 
+from llmws_tutorial.simulator.speech import Speech
+
 
 class Mouth:
     """The words that a caller has yet to say.
 
     Attributes:
-        words_over: how many words of this go were said while the agent could have been cut.
+        words_over: how many words of this go count as said over the agent, if it speaks.
         stopped_at_s: when the last word was out (seconds of the call); None before the first.
     """
 
@@ -31,6 +33,22 @@ class Mouth:
         self.words_over += 1
         self.stopped_at_s = now_s
         return self._words.popleft()
+
+    def talks_over(self, speech: Speech, needed: float, now_s: float) -> bool:
+        """Whether enough is said over the agent to make it stop.
+
+        Args:
+            speech: what the agent says.
+            needed: how many words it takes; with none it is enough to begin.
+            now_s: the time (seconds of the call).
+        """
+        if speech.is_over or speech.is_protected:
+            return False
+        if speech.next_word is None:
+            needed = 0  # the agent holds the turn and says nothing: there is nothing to talk over
+        if not self.is_busy:
+            return now_s == self.stopped_at_s and self.words_over >= max(needed, 1)
+        return self.words_over >= needed
 
     def give_way(self) -> None:
         """Let none of the words that are left count as talking over the agent: it began."""

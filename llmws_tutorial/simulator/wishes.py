@@ -1,6 +1,7 @@
 """What a server asked of the platform in one call, apart from what the agent is to say."""
 
 import json
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from llmws_tutorial.messages import (
     UpdateAgent,
 )
 from llmws_tutorial.simulator.choices import Choices
+from llmws_tutorial.simulator.timers import NEVER
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,21 @@ class Wishes:
         self.interruption_sensitivity = choices.interruption_sensitivity
         self.reminder_trigger_s = choices.reminder_trigger_ms / 1000
         self.reminder_max_count = choices.reminder_max_count
+        self._needed_words = choices.needed_words
         self.tool_calls: list[ToolCall] = []
         self.metadata: list[dict[str, Any]] = []
+
+    @property
+    def words_to_interrupt(self) -> float:
+        """How many words it takes to interrupt the agent; infinitely many if nobody can."""
+        if self.interruption_sensitivity == 0:
+            return math.inf
+        share = round(1 - self.interruption_sensitivity, 9)  # 1 - 0.7 is a little above 0.3
+        return math.ceil(share * self._needed_words)
+
+    def reminder_after_s(self, count: int) -> float:
+        """How much silence it takes until the next reminder, after so many (inf: never)."""
+        return self.reminder_trigger_s if count < self.reminder_max_count else NEVER
 
     def take(self, message: ServerMessage, now_s: float) -> Entry | None:
         """Take a wish or a note; the answer is its place in the woven transcript, if it has one."""
