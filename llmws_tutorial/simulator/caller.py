@@ -89,9 +89,9 @@ class Caller:
         Returns:
             What is to go wrong now; the rest of the time has not passed yet.
         """
-        did_wait = call.waits_for_server
         faults = self.act(call)
         while not faults and (due_s := self.due_s(call)) <= now_s:
+            did_wait = call.waits_for_server
             call.advance(due_s)
             faults = self.act(call)
             if call.waits_for_server and not did_wait:
