@@ -1,4 +1,4 @@
-"""Which ids take content: the rules by which a frame of an answer is accepted or dropped.
+"""Which ids take content, and why a frame of any other is dropped.
 
 Content is accepted for the id that was requested last, until that id is complete; all else
 vanishes. An interrupt goes by an id of its own, and cancels the answer in flight.

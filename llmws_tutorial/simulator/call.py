@@ -110,7 +110,7 @@ class Call:
 
     @property
     def waits_for_server(self) -> bool:
-        """Whether everybody waits for the server: it owes the greeting, or (more of) an answer."""
+        """Whether everybody waits for the server: it owes (more of) what to say."""
         is_quiet = not self.is_caller_talking and Timer.AGENT_WORD not in self._timers
         return is_quiet and self.state in (State.MUTE, State.AWAITING, State.SPEAKING)
 
@@ -172,7 +172,7 @@ class Call:
             self._ask(self.answers.turns[-1].kind)
 
     def socket_closed(self, code: int) -> None:
-        """End the call because the socket closed with a code (1006: without a close frame)."""
+        """End the call as the socket closed with a code (1006: no close frame)."""
         self.note(f"the socket closed with {code}")
         self._end(reason_of(code, self.choices))
 
@@ -225,7 +225,7 @@ class Call:
             self._outbox.append(CallDetails(call=self.facts))
 
     def _speak(self) -> None:
-        """Go on speaking, if there is something to say and it is the agent's turn to say it."""
+        """Go on speaking, if there is something to say and it is the agent's turn."""
         turn = self._voice
         if turn is None or Timer.AGENT_WORD in self._timers:
             return

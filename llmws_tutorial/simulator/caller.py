@@ -1,4 +1,4 @@
-"""The caller: acts out the steps of a script on a call, each as soon as its time has come.
+"""The caller: acts out a script on a call, each step when its time has come.
 
 Like the call it has no clock of its own. Whoever brings the time brings it through
 `Caller.advance`, which lets the call and the script happen one after the other, so that "after four
@@ -84,7 +84,7 @@ class Caller:
         return min(call.due_s, self._due_s(call))
 
     def advance(self, call: Call, now_s: float) -> list[Fault]:
-        """Bring the call and the script to this time, or to the moment that the server is asked.
+        """Bring call and script to this time, or to when the server is asked.
 
         Returns:
             What is to go wrong now; the rest of the time has not passed yet.

@@ -36,8 +36,9 @@ class Choices:
             the caller did not hear any more.
         speaks_second_greeting: whether a second response 0 is spoken.
         ends_on_unknown_event: whether an unknown ``response_type`` ends the call.
-        answers_after_protected: whether what the caller says during protected speech becomes a
-            request once that speech is over; else it is only in the transcript.
+        answers_after_protected: whether what the caller says over the agent without stopping it
+            (in protected speech, or in too few words) becomes a request once the agent's turn is
+            over; else it is only in the transcript.
         digits_end_turn: whether pressed keys, and a pause, ask the agent for an answer.
         asks_again_after_reconnect: whether a request that a drop left open is asked anew.
         remembers_config: whether the config of the first connection holds for the next ones.

@@ -16,7 +16,7 @@ PATIENCE_S: Final = 5.0
 
 
 class Loss(Enum):
-    """How a line was lost without a close frame; the value says how often it is dialled again."""
+    """How a line was lost; the value says how often it is dialled again."""
 
     KEEPALIVE = 2
     DROP = 4
@@ -30,7 +30,7 @@ class Beat(Enum):
 
 
 class Keepalive:
-    """The heartbeat of one call, over all its connections; it beats only when asked for."""
+    """The heartbeat of one call, over all its connections; only when asked for."""
 
     def __init__(self) -> None:
         self._ping_s = NEVER

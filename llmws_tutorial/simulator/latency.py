@@ -23,7 +23,11 @@ class Latency:
     values: tuple[float, ...]
 
     def percentile(self, share: float) -> float:
-        """The smallest value that so many percent are not above (nearest rank; share in 0..100)."""
+        """The smallest value that so many percent are not above (nearest rank).
+
+        Args:
+            share: how many (percent).
+        """
         ranked = sorted(self.values)
         return ranked[max(math.ceil(share / 100 * len(ranked)), 1) - 1]
 

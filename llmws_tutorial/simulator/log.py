@@ -1,4 +1,4 @@
-"""What happened in a call, one line each, as the platform's detail log would have it."""
+"""What happened in a call, one line each, like the platform's detail log."""
 
 from dataclasses import dataclass
 

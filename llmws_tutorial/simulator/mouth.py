@@ -1,4 +1,4 @@
-"""The caller's mouth: what is about to be said, word by word, and how much of it over the agent."""
+"""The caller's mouth: the words to come, and how many were over the agent's."""
 
 from collections import deque
 from collections.abc import Sequence

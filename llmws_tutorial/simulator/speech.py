@@ -1,4 +1,4 @@
-"""What the agent is to say in one answer: the text sent, how much may be spoken, how much was.
+"""What the agent is to say in one answer: sent, ready to be spoken, heard.
 
 Text arrives in pieces, and a voice begins with a whole sentence. So three marks run through the
 text, one after another: heard up to here, ready to be spoken up to here, sent up to here.

@@ -46,7 +46,7 @@ class _Said:
 
 
 class Transcript:
-    """The utterances of a call, oldest first, and the same with what was done woven in."""
+    """The utterances of a call, oldest first; also with what was done woven in."""
 
     def __init__(self) -> None:
         self._said: list[_Said] = []
@@ -98,7 +98,7 @@ class Transcript:
         return pack(self._packed(self._woven))
 
     def as_fields(self, config: ConfigFields) -> dict[str, Packed]:
-        """What was said, as the fields of a message; with what was done, if that is wanted."""
+        """What was said as the fields of a message, with what was done if wanted."""
         fields = {"transcript": self.pack()}
         if config.transcript_with_tool_calls:
             fields["transcript_with_tool_calls"] = self.pack_woven()

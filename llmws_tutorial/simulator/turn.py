@@ -27,7 +27,9 @@ class Action:
 
 @dataclass(eq=False)
 class Turn:
-    """One turn of the agent, from the request to its last word. Times are seconds of the call.
+    """One turn of the agent, from the request to its last word.
+
+    Times are seconds of the call.
 
     Attributes:
         kind: the greeting, the answer to a request or a reminder, or an interrupt by the agent.

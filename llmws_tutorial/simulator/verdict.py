@@ -1,4 +1,4 @@
-"""What the platform makes of each frame of a server: accepted, or dropped for a reason.
+"""What the platform makes of a server's frame: accepted, or dropped and why.
 
 The real platform drops without a word. Here every frame gets its verdict, because "why is my agent
 silent?" is nearly always answered by one of these. Source: docs/protocol.md, section 5.
@@ -28,7 +28,7 @@ class Drop(Enum):
 
 @dataclass(frozen=True)
 class Accepted:
-    """A frame that the platform took; the content of a response will be spoken in its turn."""
+    """A frame that the platform took; content is spoken in its turn, if it has one."""
 
     message: ServerMessage
 

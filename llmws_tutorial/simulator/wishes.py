@@ -1,4 +1,4 @@
-"""What a server asked of the platform in one call, apart from what the agent is to say."""
+"""What a server asked for in one call, apart from what the agent is to say."""
 
 import json
 import math
@@ -86,7 +86,7 @@ class Wishes:
         return self.reminder_trigger_s if count < self.reminder_max_count else NEVER
 
     def take(self, message: ServerMessage, now_s: float) -> Entry | None:
-        """Take a wish or a note; the answer is its place in the woven transcript, if it has one."""
+        """Take a wish or a note; the answer is its entry in the woven transcript."""
         match message:
             case Config():
                 self.config = message.config
