@@ -78,11 +78,13 @@ class Line:
 
     async def mumble(self) -> None:
         """Say something that cannot be understood."""
+        self._driver.catch_up()
         self._call.caller_mumbles()
         await self.until(lambda: not self._call.is_caller_talking)
 
     async def press(self, digits: str) -> None:
         """Press keys on the phone."""
+        self._driver.catch_up()
         self._call.caller_presses(digits)
         await self.until(lambda: not self._call.is_caller_talking)
 

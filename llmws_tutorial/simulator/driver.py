@@ -38,6 +38,7 @@ WRITE_S: Final = 5.0
 MOST_BYTES: Final = 64 * 2**20
 """How much a server may send in one call; more is a flood, and ends it."""
 _FRAMES_AT_ONCE: Final = 32
+_EVENTS_AT_ONCE: Final = 16
 _ABNORMAL: Final = 1006
 
 Opener = Callable[[], Awaitable[ClientConnection]]
@@ -69,6 +70,7 @@ class Driver:
         self._slow_until_s = 0.0  # of the call
         self._pings: dict[int, float] = {}  # when each was sent
         self._bytes = 0
+        self._skips = 0
         self._news = asyncio.Event()
         self._awaited: dict[asyncio.Event, tuple[Condition, float]] = {}
 
@@ -153,14 +155,12 @@ class Driver:
 
     async def _sleep(self) -> None:
         """Wait for news, or until something is due."""
-        due_s = min(
-            self._caller.due_s(self._call),
-            self._slow_until_s if self._is_slow else NEVER,
-            *(by_s for _, by_s in self._awaited.values()),
-        )
+        due_s = self._due_s
         if self._may_skip_to(due_s):
             self._clock.skip_to(due_s)
-            await asyncio.sleep(0)
+            self._skips += 1
+            if self._skips % _EVENTS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # let frames in
             return
         left_s = min(self._clock.wall_s_until(due_s), self._keepalive.due_s - time.monotonic())
         alarm = None
@@ -172,6 +172,15 @@ class Driver:
             self._news.clear()
             if alarm is not None:
                 alarm.cancel()
+
+    @property
+    def _due_s(self) -> float:
+        """When something happens next by itself (seconds of the call)."""
+        return min(
+            self._caller.due_s(self._call),
+            self._slow_until_s if self._is_slow else NEVER,
+            *(by_s for _, by_s in self._awaited.values()),
+        )
 
     def _may_skip_to(self, due_s: float) -> bool:
         """Whether nobody needs the time until then: not the server, and not who holds the line."""
@@ -324,6 +333,7 @@ class Driver:
 
     def _go_wrong(self, fault: Fault) -> None:
         self._call.note(f"fault: {fault.kind}")
+        self.wake()  # the script goes on after it
         match fault.kind:
             case "drop_line":
                 self._break(Loss.DROP)
