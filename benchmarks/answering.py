@@ -2,4 +2,4 @@
 
 from llmws_tutorial.server import DummyResponder, Settings, create_app
 
-app = create_app(DummyResponder(), settings=Settings(max_calls=2000))
+app = create_app(DummyResponder(), settings=Settings(max_calls=2000, settle_s=0))

@@ -102,7 +102,7 @@ def pack(said: Iterable[Utterance | Entry | Packed]) -> Packed:
 
 
 def pack_one(said: Utterance | Entry) -> Packed:
-    """Turn one utterance or entry into raw JSON, once for all the messages that it is part of."""
+    """Turn one utterance or entry into raw JSON, once for many messages."""
     return msgspec.Raw(_encoder.encode(said))
 
 

@@ -101,7 +101,7 @@ class Caller:
         return faults
 
     def act(self, call: Call) -> list[Fault]:
-        """Begin every step whose time has come, up to one with which something is to go wrong."""
+        """Begin every step whose time has come, up to the next fault."""
         faults: list[Fault] = []
         while not faults and (step := self._next_step()) is not None:
             if call.state is State.ENDED:

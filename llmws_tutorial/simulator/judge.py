@@ -1,4 +1,4 @@
-"""Whether a call went as its scenario expects: nothing, or what was expected and what came."""
+"""Whether a call went as its scenario expects, and if not, what came."""
 
 import re
 from collections.abc import Iterator, Sequence

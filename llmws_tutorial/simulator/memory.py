@@ -27,7 +27,7 @@ each at once or after so many seconds."""
 
 
 def converse(server: Server, caller: Caller, record: CallRecord) -> None:
-    """Let a caller act on a call to a server in memory until it ends; the record tells."""
+    """Let a caller act on a call to a server in memory until it ends."""
     _Pair(server, caller, record).run()
     record.lapses = caller.lapses
 

@@ -1,4 +1,4 @@
-"""Play scenarios against a server: one after the other, each with its calls at once."""
+"""Play scenarios against a server, each with its calls at once."""
 
 import asyncio
 import re

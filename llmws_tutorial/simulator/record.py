@@ -1,4 +1,4 @@
-"""What is known about one call: the platform's record of it, and every frame besides."""
+"""What is known about one call: the platform's record, and every frame."""
 
 import json
 from collections.abc import Callable

@@ -8,7 +8,7 @@ from llmws_tutorial.simulator.playing import Outcome
 
 
 def as_data(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Everything as data that JSON can hold: each scenario, its failures, and its calls."""
+    """Everything as data that JSON can hold: scenarios, failures, calls."""
     return {
         "passed": all(outcome.passed for outcome in outcomes),
         "scenarios": [

@@ -1,4 +1,4 @@
-"""Who is told about a call while it happens: a recording, and a receiver of webhooks."""
+"""Who is told about a call as it happens: a recording, and webhooks."""
 
 import asyncio
 import contextlib

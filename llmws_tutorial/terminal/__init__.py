@@ -1,4 +1,4 @@
-"""The stand-in in a terminal: be the caller yourself, let scenarios be played, replay a call."""
+"""The stand-in in a terminal: be the caller, play scenarios, replay a call."""
 
 from llmws_tutorial.terminal.commands import call, replay_calls, run_scenarios
 

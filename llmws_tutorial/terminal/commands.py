@@ -107,7 +107,7 @@ def replay_calls(
     url: UrlOption,
     speed: Speed = SPEED,
 ) -> None:
-    """Play the platform's part of recorded calls again, and say what a server does otherwise."""
+    """Play recorded calls again, and say what a server does otherwise."""
     are_same = True
     for recorded in read_recording(recording):
         result = asyncio.run(replay(recorded, url, speed=speed or SPEED))

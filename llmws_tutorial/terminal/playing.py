@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from llmws_tutorial.simulator.latency import Latency
 from llmws_tutorial.simulator.playing import Manner, Outcome, play
@@ -41,7 +41,8 @@ def _show_outcome(outcome: Outcome, console: Console) -> None:
     if outcome.passed:
         console.print(f"[green]ok[/]     {escape(outcome.name)}")
         return
-    console.print(f"[red]failed[/] {escape(outcome.name)}: {escape(outcome.scenario.scenario)}")
+    title = f"{escape(outcome.name)}: {escape(outcome.scenario.scenario)}"
+    console.print(f"[red]failed[/] {title}", soft_wrap=True)
     for wrong in outcome.wrongs:
         console.print(f"       {escape(wrong)}", soft_wrap=True)
     if outcome.scenario.needs:
@@ -49,7 +50,8 @@ def _show_outcome(outcome: Outcome, console: Console) -> None:
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
-    table = Table("scenario", "verdict", "ended as", "turns", "dropped", "llm p50", "llm p95")
+    names = ("scenario", "verdict", "ended as", "turns", "dropped", "llm p50", "llm p95")
+    table = Table(*(Column(name, overflow="fold") for name in names))
     for outcome in outcomes:
         records = outcome.records
         llm = [record.latency["llm"] for record in records if "llm" in record.latency]

@@ -1,4 +1,4 @@
-"""Be the caller in a terminal: type and hear, interrupt, stay silent, press keys, hang up.
+"""Be the caller in a terminal: type, hear, interrupt, be silent, hang up.
 
 At a terminal the call goes at its own pace, and what is typed while the agent speaks talks over it.
 From a pipe, or from lines given beforehand, each line waits for the agent's turn to be over.
@@ -27,6 +27,8 @@ HELP: Final = (
     "/press 1#: keys; /mumble: what nobody understands; Ctrl-D or /bye: hang up"
 )
 """What a caller at a terminal can do."""
+READER: Final = "llmws call reads"
+"""The name of the thread that reads what is typed."""
 _KEYS: Final = re.compile("[0-9*#]+")
 
 
@@ -170,10 +172,11 @@ async def _typed() -> AsyncGenerator[str, None]:
 
     def read() -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the call is over
-            for line in sys.stdin:
-                loop.call_soon_threadsafe(lines.put_nowait, line)
+            with contextlib.suppress(OSError, ValueError):  # the terminal is gone, or no text comes
+                for line in sys.stdin:
+                    loop.call_soon_threadsafe(lines.put_nowait, line)
             loop.call_soon_threadsafe(lines.put_nowait, "")
 
-    threading.Thread(target=read, daemon=True).start()
+    threading.Thread(target=read, name=READER, daemon=True).start()
     while line := await lines.get():
         yield line.rstrip("\n")
