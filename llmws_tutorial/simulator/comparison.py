@@ -23,7 +23,6 @@ from llmws_tutorial.messages import (
     Request,
     Response,
     ResponseRequired,
-    ServerMessage,
     ToolCallInvocation,
     ToolCallResult,
     UnknownRequest,
@@ -41,6 +40,7 @@ _NOTHING: Final = "nothing"
 _SHOWN: Final = 80  # characters of each side in a difference
 _BEFORE: Final = 20  # of them before the place where the two part
 _Piece = Response | AgentInterrupt
+_Note = Config | Metadata | Pong | ToolCallInvocation | ToolCallResult | UpdateAgent
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Answer:
 
     Attributes:
         pieces: the frames, in order.
-        open_s: for how long the platform waited for its end in vain (seconds).
+        open_s: for how long the platform waited, after its last piece, in vain (seconds).
     """
 
     pieces: list[_Piece] = field(default_factory=list)
@@ -127,7 +127,7 @@ class Meaning:
         self._ids = Answers(Choices())
         self._names: dict[Turn, str] = {self._ids.greeting: "greeting"}
         self._complete: set[tuple[str, int]] = set()  # the ids whose end came in time
-        self._latest = ("greeting", 0.0)  # what was asked for last, and when
+        self._latest = ("greeting", 0.0)  # what was asked for last; when anything of it happened
         self._interrupts = 0
         self._pings: set[int] = set()
         self._sockets = 0
@@ -146,8 +146,8 @@ class Meaning:
             self._ask(event)
         else:
             match read_frame(event.data):
-                case Dropped(reason=reason):
-                    self._dropped.add(reason)
+                case Dropped() as dropped:
+                    self._dropped.add(dropped.reason)
                 case Response() | AgentInterrupt() as piece:
                     self._take_piece(piece, event.at_s)
                 case note:
@@ -168,10 +168,10 @@ class Meaning:
         self._latest = name, frame.at_s
 
     def _wait(self, until_s: float) -> None:
-        """Note for how long the latest request stayed without its end."""
-        name, asked_at_s = self._latest
+        """Note for how long the latest answer has stood still without its end."""
+        name, since_s = self._latest
         if not self.answers[name].is_complete:
-            self.answers[name].open_s = until_s - asked_at_s
+            self.answers[name].open_s = until_s - since_s
 
     def _take_piece(self, piece: _Piece, at_s: float) -> None:
         turn = self._ids.judge(piece, at_s)
@@ -184,7 +184,10 @@ class Meaning:
         if turn not in self._names:
             self._interrupts += 1
             self._names[turn] = f"interrupt {self._interrupts}"
-        self.answers.setdefault(self._names[turn], Answer()).pieces.append(piece)
+        name = self._names[turn]
+        self.answers.setdefault(name, Answer()).pieces.append(piece)
+        if name == self._latest[0]:
+            self._latest = name, at_s
 
     def _drop(self, piece: _Piece, kind: Drop) -> None:
         """Note that a piece was dropped, unless that is a matter of a moment."""
@@ -196,14 +199,16 @@ class Meaning:
         name = "an interrupt" if isinstance(piece, AgentInterrupt) else f"id {piece.response_id}"
         self._dropped.add(f"{name}: {kind.value}")
 
-    def _take_note(self, note: ServerMessage) -> None:
+    def _take_note(self, note: _Note) -> None:
         match note:
             case Pong(timestamp=timestamp) if timestamp in self._pings:
                 self.heartbeats += 1
             case Pong():
                 self._dropped.add("a heartbeat that was not sent")
             case Config(config=config):
-                self._add(f"config of connection {self._sockets}", repr(config))
+                where = f"config of connection {self._sockets}"
+                if repr(config) not in self.facts.get(where, [])[-1:]:
+                    self._add(where, repr(config))
             case UpdateAgent(agent_config=settings):
                 self._add("agent settings", repr(settings))
             case Metadata(metadata=metadata):
@@ -211,8 +216,8 @@ class Meaning:
             case ToolCallInvocation(tool_call_id=tool_call_id, name=name, arguments=arguments):
                 self._add("tool call", f"{name!r} with {_as_json(arguments)}")
                 self._tools[tool_call_id] = len(self.facts["tool call"]) - 1
-            case ToolCallResult():
-                self._take_result(note)
+            case result:
+                self._take_result(result)
 
     def _take_result(self, note: ToolCallResult) -> None:
         worked = {None: "", True: ", successful", False: ", failed"}[note.successful]
@@ -239,7 +244,7 @@ def compare(
     Args:
         recorded: what it said then.
         now: what it says today.
-        patience_s: how long an answer must have been open to count as one without an end; one
+        patience_s: how long an answer must have stood still to count as one without an end; one
             that the platform cut short before may go on today.
         ignore_content: whether other words are no difference, as long as there are some.
         is_whole: whether the recording has all that the server said then.
@@ -325,7 +330,9 @@ def _end(answer: Answer) -> str:
 
 
 def _differ(where: str, then: str, now: str) -> Difference:
-    """A difference that is not too long to read, cut around the place where the two part."""
+    """A difference that is not too long to read: else cut around the place where the two part."""
+    if max(len(then), len(now)) <= _SHOWN:
+        return Difference(where, then, now)
     pairs = enumerate(zip(then, now, strict=False))
     parts_at = next((at for at, (one, other) in pairs if one != other), min(len(then), len(now)))
     begins = max(parts_at - _BEFORE, 0)

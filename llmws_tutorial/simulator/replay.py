@@ -146,9 +146,7 @@ class _Player:
                 self.played += 1
             await self._finish()
         finally:
-            self._is_over = True
-            await self._socket.close()
-            await self._reading
+            await self._leave()
 
     def troubles(self) -> Iterator[Difference]:
         """Say what kept the replay from its end, or how that end differs."""
@@ -229,7 +227,7 @@ class _Player:
     def _may_go_on(self) -> bool:
         """Whether the line was lost, and the recording dials again further on."""
         self._code = self._code_now()
-        return self._code == LINE_LOST and self.played < self._last_opening
+        return self._code == LINE_LOST and self.played <= self._last_opening
 
     async def _finish(self) -> None:
         """Hear what is left, and a little more; wait for a close that was recorded."""
@@ -240,6 +238,14 @@ class _Player:
         await asyncio.wait({self._reading}, timeout=self._patience_s if closes else SETTLE_S)
         if not self._is_open:
             self._code = self._code_now()
+
+    async def _leave(self) -> None:
+        """Hang up; what comes from now on is not counted."""
+        self._is_over = True
+        if self._is_open and self._socket.transport.get_write_buffer_size():
+            self._socket.transport.abort()  # a close would wait until the server reads
+        await self._socket.close()
+        await self._reading
 
     async def _open(self, number: int) -> None:
         self._socket = await open_socket(self._target)
