@@ -1,7 +1,8 @@
-"""Two calls compared by what the server meant: not by how it was cut into frames, nor how fast.
+"""Two calls compared by what the server meant, however it was cut into frames.
 
-Both calls are read by the same rules, those of `Answers`, so that a frame counts as dropped in both
-or in neither. An answer that the platform cut short is compared as far as it went.
+How fast it was does not count either. Both calls are read by the same rules, those of `Answers`, so
+that a frame counts as dropped in both or in neither. An answer that the platform cut short is
+compared as far as it went.
 """
 
 import contextlib

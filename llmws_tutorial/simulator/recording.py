@@ -1,4 +1,4 @@
-"""Calls on disk: every frame of a call, one line of JSON each, written as it passes.
+"""Calls on disk: every frame is a line of JSON, written as it passes.
 
 A file begins with a line that names the format; several calls may share it. What the lines hold
 is the table in docs/recordings.md. Nothing is sampled, and every line is flushed: whoever kills

@@ -1,4 +1,4 @@
-"""A recorded call, played to a server once more: what does the server do otherwise now?
+"""A recorded call, played to a server once more: what does it do otherwise?
 
 The platform's frames are sent as they were, each as soon as the server has come as far as it had in
 the recording. What the server says is then compared by meaning, as `comparison` has it.
@@ -76,7 +76,7 @@ async def replay(
     patience_s: float = 5.0,
     ignore_content: bool = False,
 ) -> ReplayResult:
-    """Play the platform's side of a recorded call to a server, and compare what it says.
+    """Play the platform's side of a recorded call to a server, and compare.
 
     Args:
         recorded: the call, as `read_recording` reads it.
