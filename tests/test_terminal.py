@@ -157,14 +157,14 @@ def test_commands_of_a_caller(
 
 
 @pytest.fixture
-def wrong(tmp_path: Path) -> Path:
-    path = tmp_path / "wrong.yaml"
-    path.write_text(WRONG)
-    return path
+def wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wrong.yaml").write_text(WRONG)
+    return "wrong.yaml"
 
 
 def test_scenarios_are_played_and_a_table_says_how_it_went(
-    server: Server, wrong: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert llmws("run", "greeting", wrong, "--url", server.websocket_url) == 1
     shown = capsys.readouterr().out
@@ -191,7 +191,7 @@ def test_json_is_alone_on_stdout(server: Server, capsys: pytest.CaptureFixture[s
     assert "1 of 1 scenarios passed" in shown.err
 
 
-def test_junit_is_written(server: Server, wrong: Path, tmp_path: Path) -> None:
+def test_junit_is_written(server: Server, wrong: str, tmp_path: Path) -> None:
     report = tmp_path / "junit.xml"
     assert llmws("run", wrong, "--url", server.websocket_url, "--junit", report) == 1
     suite = ElementTree.parse(report).getroot()

@@ -15,7 +15,7 @@ from llmws_tutorial.simulator.webhooks import Webhooks
 async def witnessed(
     record: CallRecord, recorder: Recorder | None, webhooks: Webhooks | None
 ) -> AsyncIterator[None]:
-    """Record a call, and tell about it: started, ended, analyzed; the call goes on meanwhile.
+    """Record a call, and tell about it: started, ended, analyzed.
 
     Leaving the block waits until the receiver has taken the events, or they are given up.
 

@@ -38,7 +38,7 @@ def is_live(says: Sequence[str] | None) -> bool:
 
 
 async def talk(line: Line, says: Sequence[str] | None, *, console: Console) -> None:
-    """Hold a conversation on an open line until one side hangs up, then say how it went.
+    """Hold a conversation until one side hangs up, then say how it went.
 
     Args:
         line: the call.
