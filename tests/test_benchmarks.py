@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 
+from benchmarks import standin
 from benchmarks.__main__ import COLUMNS, PACKAGES, describe, main, read_options
 from benchmarks.caller import Caller, frame
 from benchmarks.contestants import ANSWER, CONTESTANTS, GREETING, PIECE
@@ -145,3 +147,13 @@ def _title(server: str) -> str:
 
 def _rounds(amounts: list[float]) -> list[Cost]:
     return [Cost(amounts=[one], began=0, ended=1, load_share=0.5) for one in amounts]
+
+
+def test_the_stand_in_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    before = os.sched_getaffinity(0)
+    standin.main(["--calls", "1", "--seconds", "1", "--rounds", "1"])
+    os.sched_setaffinity(0, before)
+    shown = capsys.readouterr().out
+    assert re.search(r"^a call of ten turns: \d+ kB beside its recording", shown, re.MULTILINE)
+    assert len(re.findall(r"^50 turns with .* without pauses: \d+ ms at best", shown, re.M)) == 2
+    assert re.search(r"^1 calls at once for \d+ s: 1 turns answered$", shown, re.MULTILINE)

@@ -50,8 +50,12 @@ def _show_outcome(outcome: Outcome, console: Console) -> None:
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
-    names = ("scenario", "verdict", "ended as", "turns", "dropped", "llm p50", "llm p95")
-    table = Table(*(Column(name, overflow="fold") for name in names))
+    texts = ("scenario", "verdict", "ended as")
+    numbers = ("turns", "dropped", "llm p50", "llm p95")
+    table = Table(
+        *(Column(name, overflow="fold") for name in texts),
+        *(Column(name, justify="right") for name in numbers),
+    )
     for outcome in outcomes:
         records = outcome.records
         llm = [record.latency["llm"] for record in records if "llm" in record.latency]
