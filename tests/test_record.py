@@ -20,7 +20,7 @@ def finished() -> CallRecord:
     call.receive(piece(1))
     settle(call)
     call.hang_up()
-    return CallRecord("c1", call, round_trips_ms=[2.0])
+    return CallRecord("c1", call, started_ms=1_700_000_000_000, round_trips_ms=[2.0])
 
 
 def test_a_record_shows_the_call_while_it_goes_on() -> None:
@@ -60,7 +60,7 @@ def test_a_keeper_takes_every_frame_as_it_passes() -> None:
 
 
 def test_a_finished_call_is_told_as_the_platforms_api_tells_it() -> None:
-    told = finished().as_call(started_ms=1_700_000_000_000)
+    told = finished().as_call()
     latency = told.pop("latency")
     said, woven = told.pop("transcript_object"), told.pop("transcript_with_tool_calls")
     assert told == {

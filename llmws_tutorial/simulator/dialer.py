@@ -7,6 +7,7 @@ faster than on a phone; what is measured of the server is real at any speed.
 import asyncio
 import contextlib
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Final
@@ -175,7 +176,8 @@ def new_record(
     """Begin the record of a call that is about to be placed."""
     call_id = call_id or f"call_{secrets.token_hex(8)}"
     facts = facts or CallFacts(call_type="web_call", call_id=call_id, call_status="ongoing")
-    return CallRecord(call_id, Call(facts, choices=choices))
+    call = Call(facts, choices=choices)
+    return CallRecord(call_id, call, started_ms=time.time_ns() // 1_000_000)
 
 
 async def act(

@@ -45,6 +45,7 @@ class _Pair:
         self._sent_s: dict[int, float] = {}
 
     def run(self) -> None:
+        self._record.started_ms = EPOCH_MS
         self._open()
         while self._call.state is not State.ENDED:
             self._send(self._call.take())

@@ -38,6 +38,7 @@ class CallRecord:
         call_id: the last segment of the URL that was dialled.
         call: the platform's side of it.
         frames: every frame, both ways, in order.
+        started_ms: when it was placed (milliseconds since 1970).
         close_code: the code with which the last socket closed; None while it is open, or when
             none ever was.
         close_reason: the text that came with that code.
@@ -51,6 +52,7 @@ class CallRecord:
     call_id: str
     call: Call = field(default_factory=Call)
     frames: list[Frame] = field(default_factory=list)
+    started_ms: int = 0
     close_code: int | None = None
     close_reason: str = ""
     connections: int = 0
@@ -101,12 +103,8 @@ class CallRecord:
         if self.keeper is not None:
             self.keeper(frame)
 
-    def as_call(self, *, started_ms: int = 0) -> dict[str, Any]:
-        """The call object of the platform's API, as far as the stand-in knows it.
-
-        Args:
-            started_ms: when the call began (milliseconds since 1970).
-        """
+    def as_call(self) -> dict[str, Any]:
+        """The call object of the platform's API, as far as the stand-in knows it."""
         call, facts = self.call, self.call.facts
         return {
             "call_id": self.call_id,
@@ -115,8 +113,8 @@ class CallRecord:
             "call_status": "ongoing" if self.disconnection_reason is None else "ended",
             "metadata": facts.metadata,
             "retell_llm_dynamic_variables": dict(facts.retell_llm_dynamic_variables),
-            "start_timestamp": started_ms,
-            "end_timestamp": started_ms + round(call.now_s * 1000),
+            "start_timestamp": self.started_ms,
+            "end_timestamp": self.started_ms + round(call.now_s * 1000),
             "duration_ms": round(call.now_s * 1000),
             "transcript": "\n".join(f"{_name(said)}: {said.content}" for said in self.transcript),
             "transcript_object": json.loads(bytes(call.heard.pack())),

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -24,21 +23,20 @@ async def witnessed(
         recorder: where every frame goes; None: nowhere.
         webhooks: who is told; None: nobody.
     """
-    started_ms = time.time_ns() // 1_000_000
     if recorder is not None:
         record.keeper = recorder.keeper(record)
         for frame in record.frames:  # a socket that was open before has frames already
             record.keeper(frame)
     telling = []
     if webhooks is not None:
-        telling.append(_tell(webhooks, "call_started", record.as_call(started_ms=started_ms)))
+        telling.append(_tell(webhooks, "call_started", record.as_call()))
     try:
         yield
     finally:
         if recorder is not None:
             recorder.ended(record)
         if webhooks is not None:
-            call = record.as_call(started_ms=started_ms)
+            call = record.as_call()
             telling.append(_tell(webhooks, "call_ended", call))
             telling.append(
                 _tell(webhooks, "call_analyzed", {**call, "call_analysis": _analysis(call)})
