@@ -68,7 +68,7 @@ LESSONS: Final = (
         "Open a tunnel and call",
         "a public address for your server",
         "a call to the address that you would paste",
-        20,
+        25,
         ("tunnel",),
     ),
 )
