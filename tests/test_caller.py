@@ -144,7 +144,9 @@ def test_what_goes_wrong_is_told_at_its_moment(step: dict[str, Any], fault: Faul
     caller, call = caller_who({"silent_s": 4}, step), greeted()
     assert caller.advance(call, 50) == [fault]
     assert call.now_s == 4.75
-    assert call.disconnection_reason == "user_hangup"  # nothing was left to do
+    assert call.disconnection_reason is None  # first it goes wrong, then the script goes on
+    assert caller.advance(call, 50) == []
+    assert call.disconnection_reason == "user_hangup"
 
 
 def test_a_fault_at_the_beginning_stops_time_as_well() -> None:
