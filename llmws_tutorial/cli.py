@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 a check failed, 2 wrong use, 3 cannot connect, 4 a defect 
 """
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
@@ -42,6 +43,9 @@ _passes_on: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def main() -> None:
     """Run a command, and turn what goes wrong into one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal has no letter for is no error
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except LlmwsError as error:

@@ -409,6 +409,19 @@ def test_a_flood_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the server floods: more than 100000 bytes" in notes(record)
 
 
+def test_empty_frames_are_a_flood_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "MOST_BYTES", 100_000)
+
+    async def flood(ws: ServerConnection) -> None:
+        while True:
+            await ws.send("")
+            await asyncio.sleep(0)
+
+    record = act(flood, HELLO)
+    assert record.disconnection_reason == "error_unknown"
+    assert len(record.dropped) < 300
+
+
 def test_time_passes_also_in_a_flood() -> None:
     async def flood(ws: ServerConnection) -> None:
         while True:

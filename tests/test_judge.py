@@ -89,6 +89,18 @@ def test_a_long_answer_is_cut_where_it_is_shown() -> None:
     assert len(wrong) < 300
 
 
+def test_the_greeting_answers_no_request_and_is_not_timed() -> None:
+    assert wrongs(asked(whole=Expect(first_sentence_within_ms=500)), YES) == []
+
+
+def test_arguments_that_are_no_object_match_nothing() -> None:
+    for arguments in ("not json", "[]"):
+        call = {"response_type": "tool_call_invocation", **BOOKED, "arguments": arguments}
+        expect = Expect(tool=ToolUse(name="book", arguments={"day": "Friday"}))
+        [wrong] = wrongs(asked(expect), json.dumps(call), YES)
+        assert wrong.endswith(f"got book({arguments})")
+
+
 def test_a_late_first_sentence_is_told_with_its_time() -> None:
     found = wrongs(asked(Expect(first_sentence_within_ms=500)), (0.75, YES))
     assert found == ["step 1: expected a first sentence within 500 ms, got it in 750 ms"]

@@ -52,6 +52,12 @@ def test_frames_are_kept_in_order_and_the_dropped_ones_found() -> None:
     assert (record.frames, record.dropped) == ([sent, bad], [bad])
 
 
+def test_a_load_of_many_calls_keeps_no_frames() -> None:
+    record = CallRecord("c1", keeps_frames=False)
+    record.keep(Frame("platform", "{}"))
+    assert record.frames == []
+
+
 def test_a_keeper_takes_every_frame_as_it_passes() -> None:
     kept: list[Frame] = []
     record = CallRecord("c1", keeper=kept.append)

@@ -485,7 +485,7 @@ def test_an_answer_that_an_interrupt_cancelled_is_cut_short() -> None:
 
 
 def test_a_request_that_was_sent_again_asks_nothing_new() -> None:
-    call = record(server(YES), [*HELLO, Step(resend=True), Step(silent_s=1)])
+    call = record(server(YES), [*HELLO, Step(resend=True), Step(silent_s=200)])
     assert found(call, server(YES)) == []
 
 

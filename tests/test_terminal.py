@@ -1,5 +1,6 @@
 """The stand-in in a terminal: a caller who types, scenarios that are played, calls played again."""
 
+import asyncio
 import io
 import json
 import os
@@ -15,13 +16,15 @@ from xml.etree import ElementTree
 
 import pytest
 from fastapi import FastAPI
+from rich.console import Console
 
 from llmws_tutorial import cli
 from llmws_tutorial.notebook import Server, serve
 from llmws_tutorial.server import WebhookEvent, webhook_router
+from llmws_tutorial.simulator import Frame, dialer, place_call
 from llmws_tutorial.simulator.recording import read_recording
 from llmws_tutorial.simulator.scenario import shipped
-from llmws_tutorial.steps import step3
+from llmws_tutorial.steps import step1, step3
 from llmws_tutorial.terminal import talking
 from tests.agents import agent_that
 
@@ -129,12 +132,57 @@ def test_an_agent_that_hangs_up_ends_a_call_at_a_terminal(terminal: Terminal) ->
     assert lines[1:] == ["call over: agent_hangup"]
 
 
+@pytest.mark.parametrize("say", [[], ["Hello."]])
+def test_a_terminal_obeys_no_agent(terminal: Terminal, say: list[str]) -> None:
+    evil = "\x1b[2J\r [b]Hi\n\u202e\x9byou."
+    app = agent_that(greets=evil, answers=evil, ends=True)
+    with serve(app, name="painter", show_log=False) as painter:
+        arguments = [part for text in say for part in ("--say", text)]
+        assert terminal.llmws("call", painter.websocket_url, *arguments, "--speed", "50") == 0
+    assert r"agent: \x1b[2J\r [b]Hi \u202e\x9byou." in terminal.shown.getvalue()
+
+
+def test_of_many_long_dropped_frames_the_beginning_is_shown(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = asyncio.run(place_call(server.websocket_url))
+    frame = Frame("server", "x" * 1_000_000, dropped="not JSON")
+    record.frames += [frame] * (talking.MOST_DROPPED + 7)
+    talking.show_end(record, Console(soft_wrap=True))
+    *lines, more, end = capsys.readouterr().out.splitlines()
+    assert len(lines) == talking.MOST_DROPPED
+    assert lines[0].endswith("xxx… (1000002 characters)")
+    assert len(lines[0]) < 600
+    assert (more, end) == ("dropped, and 7 more", "call over: user_hangup")
+
+
+def test_how_the_socket_closed_is_shown_where_it_is_the_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    record = dialer.new_record()
+    record.call.socket_closed(1011)
+    record.close_code, record.close_reason = 1011, "out \x1b of order"
+    talking.show_end(record, Console(soft_wrap=True))
+    record.close_reason = ""
+    talking.show_end(record, Console(soft_wrap=True))
+    over = "call over: error_llm_websocket_runtime (the socket closed with 1011"
+    assert capsys.readouterr().out == f"{over}: out \\x1b of order)\n{over})\n"
+
+
 def test_an_agent_that_says_nothing_is_shown_as_silent(terminal: Terminal) -> None:
     bye = terminal.when("silent", lambda: terminal.type("\x04"))
     with serve(agent_that(greets=""), name="mute", show_log=False) as mute:
         assert terminal.llmws("call", mute.websocket_url, "--speed", "50") == 0
     bye.join()
     assert "\nagent: (silent)\n" in terminal.shown.getvalue()
+
+
+def test_of_an_agent_that_never_speaks_nothing_is_shown(terminal: Terminal) -> None:
+    bye = terminal.when("hang up", lambda: terminal.type("\x04"))
+    with serve(step1.app, name="mute", show_log=False) as mute:
+        assert terminal.llmws("call", mute.websocket_url, "--speed", "50") == 0
+    bye.join()
+    assert "agent:" not in terminal.shown.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ class Call:
 
     def caller_says(self, text: str) -> None:
         """Begin to say something, or go on: one word after another, then a pause."""
-        self._talk(text.split())
+        self._talk(text.encode(errors="replace").decode().split())  # no half characters
 
     def caller_mumbles(self) -> None:
         """Say something that cannot be understood."""

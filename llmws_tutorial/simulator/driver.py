@@ -37,6 +37,8 @@ WRITE_S: Final = 5.0
 """How long a server may refuse to read before its line counts as dropped (seconds)."""
 MOST_BYTES: Final = 64 * 2**20
 """How much a server may send in one call; more is a flood, and ends it."""
+FRAME_BYTES: Final = 512
+"""What each of its frames counts besides: to keep an empty one takes memory as well."""
 _FRAMES_AT_ONCE: Final = 32
 _EVENTS_AT_ONCE: Final = 16
 _ABNORMAL: Final = 1006
@@ -246,9 +248,10 @@ class Driver:
                 self._keepalive.start(time.monotonic())
             case Accepted(Config()):
                 self._keepalive.stop()
-        self._bytes += len(data)
+        self._bytes += len(data) + FRAME_BYTES
         if self._bytes > MOST_BYTES:
             self._call.fail(UNKNOWN, f"the server floods: more than {MOST_BYTES} bytes")
+            self._break(Loss.DROP)  # what still comes would be read while it closes
         self.wake()
 
     def _at_s(self) -> float:

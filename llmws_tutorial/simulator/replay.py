@@ -24,7 +24,7 @@ from llmws_tutorial.simulator.comparison import (
     compare,
     request_of,
 )
-from llmws_tutorial.simulator.driver import MOST_BYTES
+from llmws_tutorial.simulator.driver import FRAME_BYTES, MOST_BYTES
 from llmws_tutorial.simulator.endings import RUNTIME
 from llmws_tutorial.simulator.opening import call_url, open_socket
 from llmws_tutorial.simulator.record import Frame
@@ -275,7 +275,7 @@ class _Player:
                     self._take(Frame("server", data, at_s=self._now_s()))
 
     def _take(self, frame: Frame) -> None:
-        self._bytes += len(frame.data)
+        self._bytes += len(frame.data) + FRAME_BYTES
         if self._bytes > MOST_BYTES:
             self._is_over = True
             self._give_up("amount", f"at most {MOST_BYTES} bytes", "more: the server floods")
