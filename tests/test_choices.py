@@ -26,6 +26,8 @@ def test_an_unknown_choice_is_named_with_those_that_there_are() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
+        ("needed_words", 10**400, "needed_words is too much, expected at most 1e+09"),
+        ("words_per_s", 1e-320, "words_per_s is 1e-320, expected at least 0.01"),
         ("voice_s", -1, "voice_s is -1, expected a number of at least 0"),
         ("voice_s", "1", "voice_s is '1', expected a number of at least 0"),
         ("voice_s", True, "voice_s is True, expected a number of at least 0"),

@@ -409,6 +409,28 @@ def test_a_flood_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the server floods: more than 100000 bytes" in notes(record)
 
 
+def test_a_transcript_that_is_too_long_to_be_repeated_ends_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(driver, "MOST_SAID", 1000)
+
+    async def talkative(ws: ServerConnection) -> None:
+        note = {"response_type": "tool_call_result", "tool_call_id": "t1", "content": "x" * 600}
+        while True:
+            await ws.send(json.dumps(note))
+
+    record = act(talkative, HELLO)
+    assert record.disconnection_reason == "error_unknown"
+    assert "the transcript is longer than 1000 characters" in notes(record)
+
+
+def test_a_platform_that_would_send_without_end_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "MOST_SENT_BYTES", 2000)
+    record = act(Polite(), *[HELLO] * 20)
+    assert record.disconnection_reason == "error_unknown"
+    assert "the platform's messages are more than 2000 bytes" in notes(record)
+
+
 def test_empty_frames_are_a_flood_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "MOST_BYTES", 100_000)
 

@@ -276,6 +276,7 @@ def test_a_choice_reaches_the_stand_in(server: Server, capsys: pytest.CaptureFix
     [
         ("loud", "a choice is 'loud', expected name=value"),
         ("loud=1", "there is no choice 'loud'"),
+        ("voice_s=" + "[" * 100_000, "expected a number of at least 0"),
         ("words_per_s=0", "words_per_s is 0, expected a number above 0"),
     ],
 )

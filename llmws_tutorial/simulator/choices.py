@@ -8,9 +8,12 @@ server depends on it: ``Choices(speaks_second_greeting=True)``.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from llmws_tutorial.errors import SetupError
+
+_MOST: Final = 1e9
+_SLOWEST: Final = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,8 @@ class Choices:
         for name in ("words_per_s", "inactivity_s", "max_duration_s", "reminder_trigger_ms"):
             if getattr(self, name) == 0:
                 raise SetupError(f"{name} is 0, expected a number above 0")
+        if self.words_per_s < _SLOWEST:
+            raise SetupError(f"words_per_s is {self.words_per_s}, expected at least {_SLOWEST}")
         for name in ("responsiveness", "interruption_sensitivity"):
             if getattr(self, name) > 1:
                 raise SetupError(f"{name} is {getattr(self, name)}, expected at most 1")
@@ -103,4 +108,6 @@ def _check(name: str, value: object, kind: type) -> None:
     if not fits:
         expected = {float: "a number of at least 0", int: "a whole number of at least 0"}
         wanted = expected.get(kind, "true or false" if kind is bool else "text")
-        raise SetupError(f"{name} is {value!r}, expected {wanted}")
+        raise SetupError(f"{name} is {value!r:.80}, expected {wanted}")
+    if is_number and value > _MOST:  # type: ignore[operator]
+        raise SetupError(f"{name} is too much, expected at most {_MOST:g}")

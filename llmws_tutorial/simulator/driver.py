@@ -39,6 +39,10 @@ MOST_BYTES: Final = 64 * 2**20
 """How much a server may send in one call; more is a flood, and ends it."""
 FRAME_BYTES: Final = 512
 """What each of its frames counts besides: to keep an empty one takes memory as well."""
+MOST_SAID: Final = 2**20
+"""How long a transcript may get (characters): it is sent again with every message."""
+MOST_SENT_BYTES: Final = 2**30
+"""How much the platform sends in one call; a realistic hour is a quarter of it."""
 _FRAMES_AT_ONCE: Final = 32
 _EVENTS_AT_ONCE: Final = 16
 _ABNORMAL: Final = 1006
@@ -72,6 +76,7 @@ class Driver:
         self._slow_until_s = 0.0  # of the call
         self._pings: dict[int, float] = {}  # when each was sent
         self._bytes = 0
+        self._sent_bytes = 0
         self._skips = 0
         self._news = asyncio.Event()
         self._awaited: dict[asyncio.Event, tuple[Condition, float]] = {}
@@ -223,6 +228,9 @@ class Driver:
             self._break(Loss.DROP)
             return False
         self.record.keep(Frame("platform", frame, at_s=self._at_s()))
+        self._sent_bytes += len(frame)
+        if self._sent_bytes > MOST_SENT_BYTES:
+            self._give_up(f"the platform's messages are more than {MOST_SENT_BYTES} bytes")
         return True
 
     async def _read(self, socket: ClientConnection) -> None:
@@ -250,9 +258,14 @@ class Driver:
                 self._keepalive.stop()
         self._bytes += len(data) + FRAME_BYTES
         if self._bytes > MOST_BYTES:
-            self._call.fail(UNKNOWN, f"the server floods: more than {MOST_BYTES} bytes")
-            self._break(Loss.DROP)  # what still comes would be read while it closes
+            self._give_up(f"the server floods: more than {MOST_BYTES} bytes")
+        elif self._call.heard.size > MOST_SAID:
+            self._give_up(f"the transcript is longer than {MOST_SAID} characters")
         self.wake()
+
+    def _give_up(self, why: str) -> None:
+        self._call.fail(UNKNOWN, why)
+        self._break(Loss.DROP)  # what still comes would be read while it closes
 
     def _at_s(self) -> float:
         return round(self._call.now_s, 6)

@@ -46,9 +46,14 @@ class _Said:
 
 
 class Transcript:
-    """The utterances of a call, oldest first; also with what was done woven in."""
+    """The utterances of a call, oldest first; also with what was done woven in.
+
+    Attributes:
+        size: how much was said and done so far (characters, without the times of words).
+    """
 
     def __init__(self) -> None:
+        self.size = 0
         self._said: list[_Said] = []
         self._woven: list[_Said | Packed] = []
         self._open: dict[str, _Said] = {}
@@ -70,6 +75,7 @@ class Transcript:
             said = self._open[role] = _Said(role)
             self._said.append(said)
             self._woven.append(said)
+        self.size += len(content) - len(said.content)
         said.content = content
         if word is not None:
             said.words.append(word)
@@ -87,7 +93,9 @@ class Transcript:
 
     def weave(self, entry: Entry) -> None:
         """Note what was done at this point of the call."""
-        self._woven.append(pack_one(entry))
+        packed = pack_one(entry)
+        self._woven.append(packed)
+        self.size += memoryview(packed).nbytes
 
     def pack(self) -> Packed:
         """What was said, as a message carries it."""

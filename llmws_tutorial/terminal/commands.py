@@ -137,7 +137,7 @@ def _read_choices(given: list[str] | None) -> dict[str, Any]:
             raise SetupError(f"a choice is {text!r}, expected name=value")
         try:
             choices[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             choices[name] = value
     return choices
 
