@@ -15,7 +15,7 @@ _OBEYED: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\
 
 
 def shown(text: str) -> str:
-    """Show a text of the other side in a line of the console, its brackets as they are."""
+    """Show a text of the other side in one line, its brackets as they are."""
     return escape(_OBEYED.sub(_code, text.replace("\n", " ")))
 
 
