@@ -15,7 +15,7 @@ from typing import Final
 from xml.etree import ElementTree
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
 from rich.console import Console
 
 from llmws_tutorial import cli
@@ -140,6 +140,26 @@ def test_a_terminal_obeys_no_agent(terminal: Terminal, say: list[str]) -> None:
         arguments = [part for text in say for part in ("--say", text)]
         assert terminal.llmws("call", painter.websocket_url, *arguments, "--speed", "50") == 0
     assert r"agent: \x1b[2J\r [b]Hi \u202e\x9byou." in terminal.shown.getvalue()
+
+
+def test_a_failure_of_a_scenario_shows_what_a_terminal_would_obey(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = FastAPI()
+
+    @app.websocket("/llm-websocket/{call_id}")
+    async def endpoint(ws: WebSocket, call_id: str) -> None:
+        await ws.accept()
+        note = {"tool_call_id": "t1", "name": "\x1b[2J[red]", "arguments": "\x9b"}
+        await ws.send_text(json.dumps({"response_type": "tool_call_invocation", **note}))
+        await ws.send_text('{"response_id": 0, "content": "Hi.", "content_complete": true}')
+        await ws.receive()
+
+    scenario = tmp_path / "book.yaml"
+    scenario.write_text("scenario: a tool\ncaller: []\nexpect: {tool: {name: book}}\n")
+    with serve(app, name="painter", show_log=False) as painter:
+        assert llmws("run", scenario, "--url", painter.websocket_url) == 1
+    assert r"got \x1b[2J[red](\x9b)" in capsys.readouterr().out
 
 
 def test_of_many_long_dropped_frames_the_beginning_is_shown(

@@ -22,6 +22,7 @@ from llmws_tutorial.simulator.scenario import load, shipped
 from llmws_tutorial.simulator.webhooks import Webhooks
 from llmws_tutorial.simulator.witness import witnessed
 from llmws_tutorial.terminal.playing import play_all
+from llmws_tutorial.terminal.screen import shown
 from llmws_tutorial.terminal.talking import is_live, talk
 
 Url = Annotated[str, typer.Argument(help="Where calls arrive: ws://host/llm-websocket/")]
@@ -108,10 +109,12 @@ def replay_calls(
     speed: Speed = SPEED,
 ) -> None:
     """Play recorded calls again, and say what a server does otherwise."""
+    console = Console(highlight=False, soft_wrap=True)
     are_same = True
     for recorded in read_recording(recording):
         result = asyncio.run(replay(recorded, url, speed=speed or SPEED))
-        print(result)
+        for line in str(result).split("\n"):
+            console.print(shown(line))
         are_same = are_same and result.is_same
     if not are_same:
         raise typer.Exit(1)

@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from llmws_tutorial.simulator.latency import Latency
 from llmws_tutorial.simulator.playing import Manner, Outcome, play
 from llmws_tutorial.simulator.scenario import Scenario
+from llmws_tutorial.terminal.screen import shown
 
 
 async def play_all(
@@ -44,7 +45,7 @@ def _show_outcome(outcome: Outcome, console: Console) -> None:
     title = f"{escape(outcome.name)}: {escape(outcome.scenario.scenario)}"
     console.print(f"[red]failed[/] {title}", soft_wrap=True)
     for wrong in outcome.wrongs:
-        console.print(f"       {escape(wrong)}", soft_wrap=True)
+        console.print(f"       {shown(wrong)}", soft_wrap=True)
     if outcome.scenario.needs:
         console.print(f"       it needs {escape(outcome.scenario.needs)}", soft_wrap=True)
 

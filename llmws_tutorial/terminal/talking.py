@@ -102,7 +102,7 @@ async def _live(line: Line, texts: AsyncGenerator[str, None], console: Console) 
                 typed.cancel()
                 break
             text = typed.result()
-            if text is None or text.strip() == "/bye":
+            if text is None:
                 break
             await _do(line, text)
     finally:
