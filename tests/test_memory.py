@@ -98,6 +98,17 @@ def test_heartbeats_come_every_two_seconds_and_are_measured() -> None:
     assert set(record.round_trips_ms) == {0.0}
 
 
+def test_an_echo_of_nothing_is_noted_and_not_timed() -> None:
+    def server(frame: str | None) -> Iterable[str]:
+        if frame is None:
+            yield '{"response_type":"ping_pong","timestamp":1}'
+            yield '{"response_id":0,"content":"","content_complete":true}'
+
+    record = played(Scenario(scenario="odd", caller=()), server)
+    assert "a heartbeat with a timestamp that was not sent" in [line.text for line in record.log]
+    assert record.round_trips_ms == []
+
+
 def silent_after(config: ConfigFields, *, opens: list[None]) -> Server:
     """Asks for heartbeats on each connection, and never answers one."""
 

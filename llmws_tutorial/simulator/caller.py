@@ -164,10 +164,10 @@ class Caller:
             self._silent_until_s = call.now_s + step.silent_s
         elif step.hang_up:
             call.hang_up()
-        return list(_faults_of(step))
+        return _faults_of(step)
 
 
-def _faults_of(step: Step) -> Sequence[Fault]:
+def _faults_of(step: Step) -> list[Fault]:
     if step.drop_line:
         return [Fault("drop_line")]
     if step.slow_s is not None:

@@ -15,9 +15,6 @@ from websockets.exceptions import ConnectionClosed
 
 from llmws_tutorial.errors import CannotConnect
 from llmws_tutorial.messages import (
-    Config,
-    Ping,
-    Pong,
     ReminderRequired,
     Request,
     ResponseRequired,
@@ -25,7 +22,7 @@ from llmws_tutorial.messages import (
 )
 from llmws_tutorial.simulator.caller import Caller, Fault
 from llmws_tutorial.simulator.clock import Clock
-from llmws_tutorial.simulator.endings import CORRUPT, LOST, UNKNOWN
+from llmws_tutorial.simulator.endings import ABNORMAL, CORRUPT, LOST, UNKNOWN
 from llmws_tutorial.simulator.keepalive import PATIENCE_S, Beat, Keepalive, Loss
 from llmws_tutorial.simulator.opening import CLOSE_TIMEOUT_S
 from llmws_tutorial.simulator.record import CallRecord, Frame
@@ -45,7 +42,6 @@ MOST_SENT_BYTES: Final = 2**30
 """How much the platform sends in one call; a realistic hour is a quarter of it."""
 _FRAMES_AT_ONCE: Final = 32
 _EVENTS_AT_ONCE: Final = 16
-_ABNORMAL: Final = 1006
 
 Opener = Callable[[], Awaitable[ClientConnection]]
 """Opens the socket of the call, for the first time or again; raises CannotConnect."""
@@ -67,6 +63,7 @@ class Driver:
         self._opener = opener
         self._clock = clock
         self._keepalive = Keepalive()
+        record.round_trips_ms = self._keepalive.round_trips_ms
         self._loss: Loss | None = None  # why we broke the connection ourselves
         self._socket: ClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -74,7 +71,6 @@ class Driver:
         self._outbox: list[Request | str] = []
         self._asked: Request | None = None  # the latest request
         self._slow_until_s = 0.0  # of the call
-        self._pings: dict[int, float] = {}  # when each was sent
         self._bytes = 0
         self._sent_bytes = 0
         self._skips = 0
@@ -123,7 +119,7 @@ class Driver:
             self._keepalive.heard(now_s)  # a heartbeat that nobody reads is not missing
         match self._keepalive.beat(now_s):
             case Beat.PING:
-                self._outbox.append(self._ping())
+                self._outbox.append(self._keepalive.ping(time.time_ns() // 1_000_000, now_s))
             case Beat.LOST:
                 self._call.note(f"no heartbeat for {PATIENCE_S:g} s")
                 self._break(Loss.KEEPALIVE)
@@ -249,13 +245,10 @@ class Driver:
         verdict = self._call.receive(data)
         reason = verdict.reason if isinstance(verdict, Dropped) else None
         self.record.keep(Frame("server", data, reason, self._at_s()))
-        match verdict:
-            case Accepted(Pong(timestamp=timestamp)):
-                self._heard(timestamp)
-            case Accepted(Config(config=config)) if config.auto_reconnect:
-                self._keepalive.start(time.monotonic())
-            case Accepted(Config()):
-                self._keepalive.stop()
+        if isinstance(verdict, Accepted):
+            odd = self._keepalive.take(verdict.message, time.monotonic())
+            if odd is not None:
+                self._call.note(odd)
         self._bytes += len(data) + FRAME_BYTES
         if self._bytes > MOST_BYTES:
             self._give_up(f"the server floods: more than {MOST_BYTES} bytes")
@@ -269,20 +262,6 @@ class Driver:
 
     def _at_s(self) -> float:
         return round(self._call.now_s, 6)
-
-    def _ping(self) -> Ping:
-        timestamp = time.time_ns() // 1_000_000
-        self._pings[timestamp] = time.monotonic()
-        return Ping(timestamp=timestamp)
-
-    def _heard(self, timestamp: int) -> None:
-        now_s = time.monotonic()
-        self._keepalive.heard(now_s)
-        sent_s = self._pings.pop(timestamp, None)
-        if sent_s is None:
-            self._call.note("a heartbeat with a timestamp that was not sent")
-        else:
-            self.record.round_trips_ms.append(round((now_s - sent_s) * 1000, 3))
 
     def _connect(self, socket: ClientConnection) -> None:
         self._socket, self._loss = socket, None
@@ -309,20 +288,16 @@ class Driver:
         """Decide what the end of a connection means: dial again, or the end of the call."""
         self._socket = None
         self._keepalive.stop()
-        self._pings.clear()
         is_over = self._call.state is State.ENDED
         code, reason = _ending(socket, did_hang_up=is_over)
         self.record.close_code, self.record.close_reason = code, reason
-        loss = self._loss or (Loss.DROP if code == _ABNORMAL else None)
+        loss = self._loss or (Loss.DROP if code == ABNORMAL else None)
         if is_over:
             return
-        if loss is not None and self._keepalive.may_dial_again(loss):
-            self._call.note("the connection is lost; the platform dials again")
-            self._dialling = self._start(self._dial_again())
-        elif loss is Loss.KEEPALIVE:
-            self._call.fail(LOST, "the connection was lost too often")
-        else:
+        if loss is None:
             self._call.socket_closed(code)
+        elif self._keepalive.lose(loss, self._call):
+            self._dialling = self._start(self._dial_again())
 
     async def _dial_again(self) -> None:
         try:
@@ -372,4 +347,4 @@ def _ending(socket: ClientConnection, *, did_hang_up: bool) -> tuple[int, str]:
     close = socket.protocol.close_rcvd
     if close is None and not did_hang_up:
         close = socket.protocol.close_sent  # the library refused what came, and read no further
-    return (_ABNORMAL, "") if close is None else (int(close.code), close.reason)
+    return (ABNORMAL, "") if close is None else (int(close.code), close.reason)

@@ -17,6 +17,8 @@ CORRUPT: Final = "error_llm_websocket_corrupt_payload"
 """The server sent what no server may send."""
 UNKNOWN: Final = "error_unknown"
 """Something that no document foresees."""
+ABNORMAL: Final = 1006
+"""The close code of a connection that ended without a close frame."""
 _BY_CODE: Final = {1000: "agent_hangup", 1005: OPEN, 1007: CORRUPT}
 
 

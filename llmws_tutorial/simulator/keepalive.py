@@ -7,6 +7,9 @@ Source: docs/protocol.md, section 6.
 from enum import Enum
 from typing import Final
 
+from llmws_tutorial.messages import Config, Ping, Pong, ServerMessage
+from llmws_tutorial.simulator.call import Call
+from llmws_tutorial.simulator.endings import ABNORMAL, LOST
 from llmws_tutorial.simulator.timers import NEVER
 
 PING_S: Final = 2.0
@@ -30,9 +33,15 @@ class Beat(Enum):
 
 
 class Keepalive:
-    """The heartbeat of one call, over all its connections; only when asked for."""
+    """The heartbeat of one call, over all its connections; only when asked for.
+
+    Attributes:
+        round_trips_ms: how long each heartbeat took to come back (milliseconds).
+    """
 
     def __init__(self) -> None:
+        self.round_trips_ms: list[float] = []
+        self._sent_s: dict[int, float] = {}  # when each heartbeat went out, by its timestamp
         self._ping_s = NEVER
         self._lost_s = NEVER
         self._losses = dict.fromkeys(Loss, 0)
@@ -51,6 +60,27 @@ class Keepalive:
     def stop(self) -> None:
         """Beat no more: the connection is gone, or the server switched it off."""
         self._ping_s = self._lost_s = NEVER
+        self._sent_s.clear()
+
+    def take(self, message: ServerMessage, now_s: float) -> str | None:
+        """Take what a server says about heartbeats; the answer is what is odd about it."""
+        match message:
+            case Config(config=config) if config.auto_reconnect:
+                self.start(now_s)
+            case Config():
+                self.stop()
+            case Pong(timestamp=timestamp):
+                self.heard(now_s)
+                sent_s = self._sent_s.pop(timestamp, None)
+                if sent_s is None:
+                    return "a heartbeat with a timestamp that was not sent"
+                self.round_trips_ms.append(round((now_s - sent_s) * 1000, 3))
+        return None
+
+    def ping(self, timestamp: int, now_s: float) -> Ping:
+        """Make the heartbeat that goes out now (timestamp: milliseconds since 1970)."""
+        self._sent_s[timestamp] = now_s
+        return Ping(timestamp=timestamp)
 
     def heard(self, now_s: float) -> None:
         """Take note that the server is there."""
@@ -67,7 +97,14 @@ class Keepalive:
             return Beat.PING
         return None
 
-    def may_dial_again(self, loss: Loss) -> bool:
-        """Whether a line that was lost like this is dialled again; asking counts."""
+    def lose(self, loss: Loss, call: Call) -> bool:
+        """Whether a line that was lost like this is dialled again; if not, the call is over."""
         self._losses[loss] += 1
-        return self._losses[loss] <= loss.value
+        if self._losses[loss] <= loss.value:
+            call.note("the connection is lost; the platform dials again")
+            return True
+        if loss is Loss.KEEPALIVE:
+            call.fail(LOST, "the connection was lost too often")
+        else:
+            call.socket_closed(ABNORMAL)
+        return False

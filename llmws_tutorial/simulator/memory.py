@@ -9,9 +9,8 @@ import heapq
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from llmws_tutorial.messages import Config, Ping, Pong, Request, write
+from llmws_tutorial.messages import ReminderRequired, Request, ResponseRequired, write
 from llmws_tutorial.simulator.caller import Caller, Fault
-from llmws_tutorial.simulator.endings import LOST
 from llmws_tutorial.simulator.keepalive import Beat, Keepalive, Loss
 from llmws_tutorial.simulator.record import CallRecord, Frame
 from llmws_tutorial.simulator.states import State
@@ -39,10 +38,10 @@ class _Pair:
         self._record = record
         self._call = record.call
         self._keepalive = Keepalive()
+        record.round_trips_ms = self._keepalive.round_trips_ms
         self._on_the_way: list[tuple[float, int, Data]] = []
         self._number = 0
         self._last_request = ""
-        self._sent_s: dict[int, float] = {}
 
     def run(self) -> None:
         self._record.started_ms = EPOCH_MS
@@ -65,7 +64,7 @@ class _Pair:
     def _send(self, messages: list[Request]) -> None:
         for message in messages:
             frame = write(message)
-            if '"response_id"' in frame[:80]:
+            if isinstance(message, ResponseRequired | ReminderRequired):
                 self._last_request = frame
             self._give(frame)
 
@@ -82,36 +81,24 @@ class _Pair:
         verdict = self._call.receive(data)
         reason = verdict.reason if isinstance(verdict, Dropped) else None
         self._record.keep(Frame("server", data, reason, round(self._call.now_s, 6)))
-        now_s = self._call.now_s
-        match verdict:
-            case Accepted(Pong(timestamp=timestamp)):
-                self._keepalive.heard(now_s)
-                trip_s = now_s - self._sent_s.pop(timestamp, now_s)
-                self._record.round_trips_ms.append(round(trip_s * 1000, 3))
-            case Accepted(Config(config=config)) if config.auto_reconnect:
-                self._keepalive.start(now_s)
-            case Accepted(Config()):
-                self._keepalive.stop()
+        if isinstance(verdict, Accepted):
+            odd = self._keepalive.take(verdict.message, self._call.now_s)
+            if odd is not None:
+                self._call.note(odd)
 
     def _beat(self) -> None:
-        match self._keepalive.beat(self._call.now_s):
+        now_s = self._call.now_s
+        match self._keepalive.beat(now_s):
             case Beat.PING:
-                timestamp = EPOCH_MS + round(self._call.now_s * 1000)
-                self._sent_s[timestamp] = self._call.now_s
-                self._send([Ping(timestamp=timestamp)])
+                self._send([self._keepalive.ping(EPOCH_MS + round(now_s * 1000), now_s)])
             case Beat.LOST:
                 self._lose(Loss.KEEPALIVE)
 
     def _lose(self, loss: Loss) -> None:
         self._on_the_way.clear()
         self._keepalive.stop()
-        if self._keepalive.may_dial_again(loss):
-            self._call.note("the connection is lost; the platform dials again")
+        if self._keepalive.lose(loss, self._call):
             self._open()
-        elif loss is Loss.KEEPALIVE:
-            self._call.fail(LOST, "the connection was lost too often")
-        else:
-            self._call.socket_closed(1006)
 
     def _go_wrong(self, fault: Fault) -> None:
         self._call.note(f"fault: {fault.kind}")
