@@ -1,6 +1,7 @@
 """The driver, against servers on this machine that are slow, gone, mad or in the way."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from typing import Any, Final
 import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection
+from websockets.utils import accept_key
 
 from llmws_tutorial.errors import CannotConnect
 from llmws_tutorial.simulator import CallRecord, Choices, Frame, call_url, dialer, driver, keepalive
@@ -442,6 +444,32 @@ def test_empty_frames_are_a_flood_too(monkeypatch: pytest.MonkeyPatch) -> None:
     record = act(flood, HELLO)
     assert record.disconnection_reason == "error_unknown"
     assert len(record.dropped) < 300
+
+
+def test_a_close_frame_ends_the_call_though_the_server_keeps_the_tcp_connection() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = next(line for line in head.splitlines() if line.startswith("Sec-WebSocket-Key:"))
+        accepted = (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        )
+        accept = accept_key(key.partition(": ")[2])
+        writer.write(f"{accepted}Sec-WebSocket-Accept: {accept}\r\n\r\n".encode())
+        writer.write(b"\x88\x02" + (1002).to_bytes(2))
+        with contextlib.suppress(ConnectionError):
+            await reader.read()  # to the end, which only the other side brings about
+        writer.close()
+
+    async def run() -> CallRecord:
+        record = dialer.new_record()
+        async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/x/"
+            caller = Caller([HELLO], patience_s=60.0)
+            await asyncio.wait_for(dialer.act(url, record, caller), PATIENCE_S)
+        return record
+
+    record = asyncio.run(run())
+    assert (record.close_code, record.disconnection_reason) == (1002, "error_llm_websocket_runtime")
 
 
 def test_time_passes_also_in_a_flood() -> None:

@@ -16,12 +16,13 @@ from websockets.asyncio.client import ClientConnection
 
 from llmws_tutorial.errors import CannotConnect
 from llmws_tutorial.messages import CallFacts
+from llmws_tutorial.simulator.address import call_url
 from llmws_tutorial.simulator.call import Call
 from llmws_tutorial.simulator.caller import Caller
 from llmws_tutorial.simulator.choices import Choices
 from llmws_tutorial.simulator.clock import Clock
 from llmws_tutorial.simulator.driver import Condition, Driver
-from llmws_tutorial.simulator.opening import Stage, call_url, open_socket
+from llmws_tutorial.simulator.opening import Stage, open_socket
 from llmws_tutorial.simulator.record import CallRecord
 from llmws_tutorial.simulator.scenario import Step
 from llmws_tutorial.simulator.states import State

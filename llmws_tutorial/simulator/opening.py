@@ -14,7 +14,6 @@ The kit's own choice: a redirect is not followed, as nothing says that the platf
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import os
 import re
 import socket
@@ -25,7 +24,7 @@ from enum import Enum
 from functools import partial
 from threading import Thread
 from typing import Any, Final, cast
-from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
@@ -33,6 +32,7 @@ from websockets.http11 import Response
 from websockets.uri import WebSocketURI, parse_uri
 
 from llmws_tutorial.errors import CannotConnect
+from llmws_tutorial.simulator.address import dialled, hints
 
 OPEN_TIMEOUT_S: Final = 7.0
 """How long one attempt to open the socket may take, as on the platform."""
@@ -41,10 +41,6 @@ CLOSE_TIMEOUT_S: Final = 1.0
 MOST_BYTES: Final = 2**20
 """How long one message of the server may be; a longer one ends the call with 1009."""
 
-_SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
-_VARIABLE: Final = re.compile(r"\{\{(?!call_id)\w+\}\}")
-_CALL_ID: Final = re.compile(r"call_\w*\d\w*|\{+call_id\}+|:call_id|<call_id>")
-_PAGE: Final = re.compile(r"^dashboard\.|/(dashboard|docs|redoc|lab|tree)/?$|\.html?$")
 _MOST_SHOWN: Final = 200  # characters that a stranger may put into an error
 
 _Address = tuple[Any, ...]  # one entry of getaddrinfo
@@ -109,43 +105,6 @@ _CERTIFICATES: Final = {
 """Fixes, by OpenSSL's number of what is wrong with a certificate."""
 
 
-def call_url(url: str, call_id: str) -> str:
-    """Append a call id to a URL as the platform does: last segment, before any query.
-
-    Raises:
-        CannotConnect: when the URL cannot be dialled at all.
-    """
-    parts = _dialled(url)
-    path = f"{parts.path.rstrip('/')}/{quote(call_id, safe='')}"
-    return urlunsplit(parts._replace(path=path))
-
-
-def hints(url: str) -> list[str]:
-    """Say what looks wrong with the URL of a server, each point with its repair.
-
-    Args:
-        url: where the server's calls live, without a call id, as somebody typed it.
-
-    Returns:
-        One phrase a point; an empty list for a URL that looks right.
-    """
-    found = [f"{name} is not filled in: write its value" for name in _VARIABLE.findall(url)]
-    parts = _split(url)
-    if parts is None:
-        return found
-    last = unquote(parts.path.rstrip("/").rpartition("/")[2])
-    host = parts.hostname or ""
-    if not last:
-        found.append("the URL ends at the host: add the path of the calls, mostly /llm-websocket/")
-    if _CALL_ID.fullmatch(last):
-        found.append(f"the call id is appended for you: leave out {last!r}")
-    if _PAGE.search(f"{host}{parts.path}"):
-        found.append("this is the address of a web page: the path of the calls is wanted")
-    if _SCHEMES[parts.scheme] == "wss" and _is_loopback(host):
-        found.append("a server on this machine is called with ws://, not wss://")
-    return found
-
-
 async def open_socket(
     url: str,
     *,
@@ -181,7 +140,7 @@ class _Attempt:
     """Where one attempt stands: the stage, and how the answer of the server begins."""
 
     def __init__(self, url: str, progress: Callable[[Stage], None] | None) -> None:
-        self._parts = _dialled(url)
+        self._parts = dialled(url)
         self._progress = progress
         self.stage = Stage.NAME
         self.heard = ""
@@ -226,7 +185,7 @@ class _Attempt:
     def _target(self) -> WebSocketURI:
         try:
             return parse_uri(urlunsplit(self._parts))
-        except (InvalidURI, ValueError):  # all else that it minds, `_split` refused before
+        except (InvalidURI, ValueError):  # all else that it minds, `dialled` refused before
             fault = "its URL has a user name and no password that can be read"
             raise self.failed((fault, "write both, as user:password@, or neither")) from None
 
@@ -250,38 +209,15 @@ class _Connection(ClientConnection):
         self._attempt.reach(Stage.HTTP)
 
     def data_received(self, data: bytes) -> None:
+        was_open = self.close_deadline is None
         if self.response is None:
             self._attempt.heard = (self._attempt.heard + data.decode("latin-1"))[:_MOST_SHOWN]
         if self.request is not None:  # the library trips over who speaks before it is asked
             super().data_received(data)
         if self.request is None or self.protocol.handshake_exc is not None:
             self.transport.abort()  # the library would wait until the peer hangs up
-
-
-def _dialled(url: str) -> SplitResult:
-    """The parts of a URL as the platform reads them: ws or wss, and no fragment."""
-    parts = _split(url)
-    if parts is None:
-        got = re.sub(r"(?s)^(\s*\w*://)?.*@", r"\1***@", url)  # no password in an error
-        expected = "expected ws://host/llm-websocket/ or wss://host/llm-websocket/"
-        raise CannotConnect("; ".join([f"cannot dial {got!r}: {expected}", *hints(url)]))
-    return parts._replace(scheme=_SCHEMES[parts.scheme], fragment="")
-
-
-def _split(url: str) -> SplitResult | None:
-    """The parts of a URL that can be dialled; None for any other."""
-    with contextlib.suppress(ValueError):  # a bracket, a port or a name that cannot be
-        parts = urlsplit(url.strip())
-        if parts.scheme in _SCHEMES and parts.hostname and parts.port != 0:
-            parts.hostname.encode("idna")
-            return parts
-    return None
-
-
-def _is_loopback(host: str) -> bool:
-    with contextlib.suppress(ValueError):  # a name
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost" or host.endswith(".localhost")
+        elif was_open and self.close_deadline is not None:  # and after a close frame as well
+            self.loop.call_at(self.close_deadline, self.transport.abort)
 
 
 async def _look_up(host: str, port: int) -> list[_Address]:

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from llmws_tutorial.errors import CannotConnect
 from llmws_tutorial.messages import BEGIN_RESPONSE_ID, AgentInterrupt, Response
+from llmws_tutorial.simulator.address import call_url
 from llmws_tutorial.simulator.comparison import (
     Difference,
     Meaning,
@@ -26,7 +27,7 @@ from llmws_tutorial.simulator.comparison import (
 )
 from llmws_tutorial.simulator.driver import FRAME_BYTES, MOST_BYTES
 from llmws_tutorial.simulator.endings import RUNTIME
-from llmws_tutorial.simulator.opening import call_url, open_socket
+from llmws_tutorial.simulator.opening import open_socket
 from llmws_tutorial.simulator.record import Frame
 from llmws_tutorial.simulator.recording import Opened, RecordedCall
 from llmws_tutorial.simulator.verdict import Dropped, read_frame
