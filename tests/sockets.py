@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 """What a server does with one connection."""
@@ -11,7 +12,12 @@ Handler = Callable[[ServerConnection], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def served(handler: Handler) -> AsyncIterator[str]:
-    """Serve on a free port of this machine; the value is the URL to call."""
-    async with serve(handler, "127.0.0.1", 0) as server:
+    """Let a handler take every call to the URL that this hands out."""
+
+    async def hold(ws: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await handler(ws)
+
+    async with serve(hold, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         yield f"ws://127.0.0.1:{port}/llm-websocket/"

@@ -19,7 +19,8 @@ from llmws_tutorial.simulator.caller import Caller
 from llmws_tutorial.simulator.clock import UNPACED
 from llmws_tutorial.simulator.opening import Stage
 from llmws_tutorial.simulator.scenario import Step
-from tests.wrong_servers import Handler, Mute, Polite, frame, served
+from tests.sockets import Handler, served
+from tests.wrong_servers import Mute, Polite, frame
 
 FAST: Final = 1000.0
 PATIENCE_S: Final = 5.0

@@ -17,7 +17,7 @@ from llmws_tutorial.cli import app
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.notebook.lessons import LESSONS, table
 from llmws_tutorial.server import Settings
-from llmws_tutorial.simulator import Choices, dialer, keepalive, opening, scenario
+from llmws_tutorial.simulator import Choices, dialer, endings, keepalive, opening, scenario
 from llmws_tutorial.simulator.choices import choose
 
 README: Final = (PROJECT / "README.md").read_text()
@@ -115,7 +115,7 @@ def test_the_ways_to_make_a_choice_lead_to_it() -> None:
 
 def test_every_ending_is_in_the_protocol() -> None:
     section = PROTOCOL.partition("\n## 6. ")[2].partition("\n## 7. ")[0]
-    assert set(scenario.REASONS) == set(re.findall(r"\| `(\w+)`", section))
+    assert set(endings.REASONS) == set(re.findall(r"\| `(\w+)`", section))
 
 
 def test_the_protocol_says_how_often_the_stand_in_dials() -> None:

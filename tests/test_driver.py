@@ -19,7 +19,8 @@ from llmws_tutorial.simulator.clock import UNPACED, Clock
 from llmws_tutorial.simulator.driver import Driver
 from llmws_tutorial.simulator.opening import open_socket
 from llmws_tutorial.simulator.scenario import Step
-from tests.wrong_servers import CONFIG, Handler, LatePings, Mute, Polite, frame, served
+from tests.sockets import Handler, served
+from tests.wrong_servers import CONFIG, LatePings, Mute, Polite, frame
 
 HELLO: Final = Step(say="Hello?")
 DROP: Final = Step(drop_line=True)

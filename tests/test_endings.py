@@ -38,9 +38,10 @@ def test_how_the_socket_closes_is_why_the_call_ended(code: int, reason: str) -> 
 
 @pytest.mark.parametrize("code", [1001, 1012])
 def test_what_a_server_that_goes_away_means_is_a_choice(code: int) -> None:
-    choices = Choices(going_away_reason="agent_hangup")
-    assert reason_of(code, choices) == "agent_hangup"
-    assert reason_of(1011, choices) == "error_llm_websocket_runtime"
+    call = Call(choices=Choices(going_away_reason="agent_hangup"))
+    call.socket_closed(code)
+    assert call.disconnection_reason == "agent_hangup"
+    assert reason_of(1011, "agent_hangup") == "error_llm_websocket_runtime"
 
 
 def test_the_caller_hangs_up_in_mid_sentence() -> None:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +29,8 @@ from llmws_tutorial.simulator.recording import (
 from llmws_tutorial.simulator.replay import MOST_LAPSES, SETTLE_S, ReplayResult, replay
 from llmws_tutorial.simulator.scenario import Step
 from llmws_tutorial.steps import step3
+from tests.sockets import Handler, served
 
-Handler = Callable[[ServerConnection], Awaitable[None]]
 Deed = str | bytes | Callable[[ServerConnection], Awaitable[None]]
 PATIENCE_S: Final = 0.4
 HELLO: Final = (Step(say="Hello?"),)
@@ -111,13 +111,6 @@ def server(*answer: Deed, first: Sequence[Deed] = (GREETING,), pongs: bool = Tru
                     await do(ws, answer if number == 1 else [said("Yes.", number)])
 
     return handler
-
-
-@contextlib.asynccontextmanager
-async def served(handler: Handler) -> AsyncIterator[str]:
-    async with serve(handler, "127.0.0.1", 0) as listening:
-        port = next(iter(listening.sockets)).getsockname()[1]
-        yield f"ws://127.0.0.1:{port}/llm-websocket/"
 
 
 async def record_at(url: str, steps: Sequence[Step]) -> RecordedCall:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from llmws_tutorial.errors import ScenarioError
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.simulator import scenario
+from llmws_tutorial.simulator.endings import REASONS
 from llmws_tutorial.simulator.scenario import (
     ACTIONS,
     MAX_BYTES,
-    REASONS,
     STARTS,
     CallOf,
     Expect,

@@ -12,6 +12,7 @@ from llmws_tutorial.simulator.caller import Caller
 from llmws_tutorial.simulator.clock import UNPACED
 from llmws_tutorial.simulator.scenario import Step
 from llmws_tutorial.steps import step3
+from tests.sockets import Handler, served
 from tests.wrong_servers import (
     ActionWithoutProtection,
     AfterComplete,
@@ -19,7 +20,6 @@ from tests.wrong_servers import (
     Closes,
     EndCallWithNothingSaid,
     ExamplePython,
-    Handler,
     LatePings,
     Mute,
     NeverComplete,
@@ -31,7 +31,6 @@ from tests.wrong_servers import (
     StaleChunks,
     StringBooleans,
     UnknownId,
-    served,
 )
 
 HELLO: Final = Step(say="Hello?")

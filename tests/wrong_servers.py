@@ -1,20 +1,15 @@
 """Small servers that are each wrong in one way, beside one that is right in every way.
 
-Each takes what is right from `Polite` and does one thing otherwise. ``served(Binary())`` is one on
-a port of this machine.
+Each takes what is right from `Polite` and does one thing otherwise. `sockets.served` puts
+one on a port of this machine.
 """
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.server import ServerConnection
 
-Handler = Callable[[ServerConnection], Awaitable[None]]
-"""What holds one call."""
 CONFIG: Final = json.dumps(
     {"response_type": "config", "config": {"auto_reconnect": True, "call_details": True}}
 )
@@ -24,19 +19,6 @@ def frame(response_id: int, content: str, **fields: Any) -> str:
     """A whole answer, unless the fields say otherwise."""
     said = {"response_type": "response", "response_id": response_id, "content": content}
     return json.dumps({**said, "content_complete": True, **fields})
-
-
-@contextlib.asynccontextmanager
-async def served(handler: Handler) -> AsyncIterator[str]:
-    """Let a handler take every call to the URL that this hands out."""
-
-    async def hold(ws: ServerConnection) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            await handler(ws)
-
-    async with serve(hold, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        yield f"ws://127.0.0.1:{port}/llm-websocket/"
 
 
 class Polite:

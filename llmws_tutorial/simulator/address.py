@@ -1,4 +1,4 @@
-"""The URL of a server's calls: as it is typed, as it is dialled, and what looks wrong with it.
+"""The URL of a server's calls: how it is dialled, what looks wrong with it.
 
 Source: docs/protocol.md, section 1.
 """

@@ -25,9 +25,9 @@ from llmws_tutorial.messages import (
     Utterance,
     Word,
 )
+from llmws_tutorial.simulator import endings
 from llmws_tutorial.simulator.answers import Answers
 from llmws_tutorial.simulator.choices import Choices
-from llmws_tutorial.simulator.endings import CORRUPT, reason_of
 from llmws_tutorial.simulator.log import LogLine
 from llmws_tutorial.simulator.mouth import Mouth
 from llmws_tutorial.simulator.states import TRANSITIONS, Event, State
@@ -156,7 +156,7 @@ class Call:
 
     def hang_up(self) -> None:
         """End the call from the caller's side."""
-        self._end("user_hangup")
+        self._end(endings.CALLER)
 
     def connected(self, *, again: bool = False) -> None:
         """Take note that the socket is open, for the first time or after a drop."""
@@ -174,7 +174,7 @@ class Call:
     def socket_closed(self, code: int) -> None:
         """End the call as the socket closed with a code (1006: no close frame)."""
         self.note(f"the socket closed with {code}")
-        self._end(reason_of(code, self.choices))
+        self._end(endings.reason_of(code, self.choices.going_away_reason))
 
     def fail(self, reason: str, why: str) -> None:
         """End the call for a reason of the platform's own."""
@@ -193,7 +193,7 @@ class Call:
             if message.kind is Drop.BINARY:
                 self.socket_closed(1007)
             elif message.kind is Drop.UNKNOWN_EVENT and self.choices.ends_on_unknown_event:
-                self._end(CORRUPT)
+                self._end(endings.CORRUPT)
             return message
         if isinstance(message, Response | AgentInterrupt):
             return self._take_piece(message)
@@ -304,10 +304,10 @@ class Call:
     def _act(self, action: Action) -> None:
         match action.name:
             case "end_call":
-                self._end("agent_hangup")
+                self._end(endings.AGENT)
             case "transfer_number":
                 self.transferred_to = action.value
-                self._end("call_transfer")
+                self._end(endings.TRANSFER)
             case _:  # digit_to_press
                 self.pressed.append(action.value)
                 self.note(f"the agent pressed {action.value}")
@@ -395,6 +395,6 @@ class Call:
         Timer.AGENT_WORD: _agent_word,
         Timer.END_OF_TURN: _end_of_turn,
         Timer.REMINDER: _remind,
-        Timer.INACTIVITY: lambda call: call.fail("inactivity", "nobody has said a word for long"),
-        Timer.MAX_DURATION: lambda call: call.fail("max_duration_reached", "the call is too long"),
+        Timer.INACTIVITY: lambda call: call.fail(endings.IDLE, "nobody has said a word for long"),
+        Timer.MAX_DURATION: lambda call: call.fail(endings.TOO_LONG, "the call is too long"),
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from llmws_tutorial.errors import SetupError
+from llmws_tutorial.simulator.endings import RUNTIME
 
 _MOST: Final = 1e9
 _SLOWEST: Final = 0.01
@@ -69,7 +70,7 @@ class Choices:
     asks_again_after_reconnect: bool = False
     remembers_config: bool = False
     details_once: bool = False
-    going_away_reason: str = "error_llm_websocket_runtime"
+    going_away_reason: str = RUNTIME
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

@@ -37,7 +37,7 @@ _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*?)`?", re.DOTAL
 _MISSING: Final = re.compile(r"Object missing required field `(.*)`")
 
 
-class Fault(ValueError):
+class Slip(ValueError):
     """Something wrong that no type can tell, raised by a struct about its own fields.
 
     Attributes:
@@ -65,7 +65,7 @@ def convert(tree: Node, kind: type[T], *, value: Any) -> T:
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$")
         path = [int(index) if index else key for key, index in _PATH.findall(where)]
-        if isinstance(fault := error.__cause__, Fault):
+        if isinstance(fault := error.__cause__, Slip):
             raise ScenarioError(f"{tree.find([*path, *fault.path]).place}: {fault}") from None
         node = tree.find(path)
         if where.endswith("[...]`"):  # msgspec does not tell which value of the mapping

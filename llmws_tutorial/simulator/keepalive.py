@@ -98,7 +98,7 @@ class Keepalive:
         return None
 
     def lose(self, loss: Loss, call: Call) -> bool:
-        """Whether a line that was lost like this is dialled again; if not, the call is over."""
+        """Whether a lost line is dialled again; if not, the call is over."""
         self._losses[loss] += 1
         if self._losses[loss] <= loss.value:
             call.note("the connection is lost; the platform dials again")

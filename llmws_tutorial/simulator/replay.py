@@ -26,7 +26,7 @@ from llmws_tutorial.simulator.comparison import (
     request_of,
 )
 from llmws_tutorial.simulator.driver import FRAME_BYTES, MOST_BYTES
-from llmws_tutorial.simulator.endings import RUNTIME
+from llmws_tutorial.simulator.endings import AGENT, RUNTIME
 from llmws_tutorial.simulator.opening import open_socket
 from llmws_tutorial.simulator.record import Frame
 from llmws_tutorial.simulator.recording import Opened, RecordedCall
@@ -167,7 +167,7 @@ class _Player:
             return self.played == len(self._recorded.events)
         if then.code == LINE_LOST:  # it may have been the line
             return now.code is None
-        return ended.reason == "agent_hangup" and now.code == 1000 and then.asked == now.asked
+        return ended.reason == AGENT and now.code == 1000 and then.asked == now.asked
 
     async def _follow(self, event: Opened | Frame) -> bool:
         """Let one event of the recording happen again; the answer is whether it can go on."""
@@ -333,7 +333,7 @@ def _code_of_server(recorded: RecordedCall) -> int | None:
     said = [frame for frame in recorded.frames if frame.sender == "server"]
     match ended.close_code:
         case 1000:
-            is_server = ended.reason == "agent_hangup" and not any(map(_hangs_up, said))
+            is_server = ended.reason == AGENT and not any(map(_hangs_up, said))
         case 1007:
             is_server = not (said and said[-1].dropped)
         case code if code == LINE_LOST:

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from llmws_tutorial.errors import ScenarioError
-from llmws_tutorial.simulator.conversion import Fault, choice_of, convert
+from llmws_tutorial.simulator.conversion import Slip, choice_of, convert
+from llmws_tutorial.simulator.endings import REASONS
 from llmws_tutorial.simulator.yaml_tree import parse, quoted
 
 MAX_BYTES: Final = 1024 * 1024
@@ -33,19 +34,6 @@ ACTIONS: Final = (
 """What a caller or the line can do; a step is exactly one of them."""
 STARTS: Final = ("after_words", "after_s", "at_once")
 """When a step may begin, other than at the end of the agent's turn."""
-REASONS: Final = (
-    "agent_hangup",
-    "user_hangup",
-    "call_transfer",
-    "inactivity",
-    "max_duration_reached",
-    "error_llm_websocket_open",
-    "error_llm_websocket_runtime",
-    "error_llm_websocket_lost_connection",
-    "error_llm_websocket_corrupt_payload",
-    "error_unknown",
-)
-"""Why a call can end, in the platform's words."""
 
 CallType = Literal["phone_call", "web_call"]
 Direction = Literal["inbound", "outbound"]
@@ -90,7 +78,7 @@ class _Part(
 
     def _require(self, is_right: bool, name: str, expected: str) -> None:
         if not is_right:
-            raise Fault(f"{name} is {quoted(getattr(self, name))}, expected {expected}", name)
+            raise Slip(f"{name} is {quoted(getattr(self, name))}, expected {expected}", name)
 
     def _require_words(self, *names: str) -> None:
         for name in names:
@@ -152,12 +140,12 @@ class Expect(_Part, frozen=True, kw_only=True):
         for name in _TEXTS:
             for index, text in enumerate(getattr(self, name)):
                 if not text.strip():
-                    raise Fault(f"{name} is {text!r}, expected some words", name, index)
+                    raise Slip(f"{name} is {text!r}, expected some words", name, index)
         for index, pattern in enumerate(self.matches):
             if fault := _fault_of_pattern(pattern):
-                raise Fault(f"matches is no regular expression: {fault}", "matches", index)
+                raise Slip(f"matches is no regular expression: {fault}", "matches", index)
         if self.ends is not None and self.ends not in REASONS:
-            raise Fault(f"ends is {quoted(self.ends)}, {choice_of(self.ends, REASONS)}", "ends")
+            raise Slip(f"ends is {quoted(self.ends)}, {choice_of(self.ends, REASONS)}", "ends")
         self._require_words("transferred_to")
         self._require_keys("pressed")
 
@@ -201,18 +189,18 @@ class Step(_Part, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         actions = self._given(ACTIONS)
         if not actions:
-            raise Fault(f"a step without an action, expected one of {', '.join(ACTIONS)}")
+            raise Slip(f"a step without an action, expected one of {', '.join(ACTIONS)}")
         if len(actions) > 1:
-            raise Fault(f"{actions[1]} beside {actions[0]}, expected one action a step", actions[1])
+            raise Slip(f"{actions[1]} beside {actions[0]}, expected one action a step", actions[1])
         starts = self._given(STARTS)
         if len(starts) > 1:
-            raise Fault(f"{starts[1]} beside {starts[0]}, expected one of them", starts[1])
+            raise Slip(f"{starts[1]} beside {starts[0]}, expected one of them", starts[1])
         self._require_words("say")
         self._require_keys("press")
         for name in _AT_THE_TOP:
             if self.expect and getattr(self.expect, name) is not None:
                 fix = "expected it below the scenario's own expect"
-                raise Fault(f"{name} in a step, {fix}", "expect", name)
+                raise Slip(f"{name} in a step, {fix}", "expect", name)
 
     @property
     def action(self) -> str:
