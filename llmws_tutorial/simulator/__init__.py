@@ -1,4 +1,20 @@
-"""The other side of the socket: a stand-in for the platform that places the call."""
+"""The other side of the socket: a stand-in for the platform that places the call.
+
+Where to look, from the logic out to the socket::
+
+    a call, without time or I/O   states (the table), call, and what it is made of: answers, turn,
+                                  speech, mouth, verdict, transcript, wishes, timers, endings,
+                                  choices
+    the person who calls          scenario (a file, by yaml_tree and conversion), caller, judge
+    time, and who lives           clock, keepalive
+    a server to call              memory (a function); address, opening, driver, dialer (a socket)
+    what is left of it            record, latency, log; recording, comparison, replay; webhooks
+    many at once                  playing, report, witness
+
+A frame from a server passes `driver`, which reads it from the socket; `call.receive`, where
+`verdict` parses it, `answers` finds its turn, and `speech` takes its text; and `record`, with the
+verdict.
+"""
 
 from llmws_tutorial.simulator.address import call_url
 from llmws_tutorial.simulator.call import Call
