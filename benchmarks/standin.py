@@ -106,22 +106,32 @@ async def without_pauses(url: str, rounds: int, name: str) -> None:
     print(f"{took_ms[len(took_ms) // 2]:.0f} ms in the middle of {rounds}")
 
 
+def dummy(frame: str | None) -> Iterator[str]:
+    """Be a server in memory: greet, and answer every request."""
+    if frame is None or '"response_id"' in frame:
+        response_id = 0 if frame is None else json.loads(frame)["response_id"]
+        said = {"content": "Yes, we are open until five.", "content_complete": True}
+        yield json.dumps({"response_id": response_id, **said})
+
+
+def an_hour() -> None:
+    """Act out an hour of a call in memory."""
+    record, caller = new_record(), Caller([Step(say=SAYS), Step(silent_s=29)] * 100)
+    began_s = time.monotonic()
+    converse(dummy, caller, record)
+    took_s, lasted_s = time.monotonic() - began_s, record.call.now_s
+    print(f"a call of {lasted_s:.0f} s in memory: {took_s:.2f} s, {len(record.frames)} frames")
+
+
 def memory(calls: int) -> None:
     """Hold calls of ten turns in memory, without their recordings."""
-
-    def server(frame: str | None) -> Iterator[str]:
-        if frame is None or '"response_id"' in frame:
-            response_id = 0 if frame is None else json.loads(frame)["response_id"]
-            said = {"content": "Yes, we are open until five.", "content_complete": True}
-            yield json.dumps({"response_id": response_id, **said})
-
     tracemalloc.start()
     held = []
     before = tracemalloc.get_traced_memory()[0]
     for _ in range(calls):
         record, caller = new_record(), Caller([Step(say=SAYS)] * 10)
         record.keeps_frames = False
-        converse(server, caller, record)
+        converse(dummy, caller, record)
         held.append((record, caller))
     gc.collect()
     used = (tracemalloc.get_traced_memory()[0] - before) / calls / 1000
@@ -137,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=9)
     chosen = parser.parse_args(arguments)
     memory(100)
+    an_hour()
     for name in ("the step-3 server", "create_app"):
         server = ("--step", "3") if name.startswith("the") else ("benchmarks.answering:app",)
         with served(*server) as url:

@@ -155,5 +155,6 @@ def test_the_stand_in_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     os.sched_setaffinity(0, before)
     shown = capsys.readouterr().out
     assert re.search(r"^a call of ten turns: \d+ kB beside its recording", shown, re.MULTILINE)
+    assert re.search(r"^a call of 3[45]\d\d s in memory: [\d.]+ s, \d+ frames$", shown, re.M)
     assert len(re.findall(r"^50 turns with .* without pauses: \d+ ms at best", shown, re.M)) == 2
     assert re.search(r"^1 calls at once for \d+ s: 1 turns answered$", shown, re.MULTILINE)
