@@ -12,6 +12,9 @@
     ├── ResponderError         a responder had nothing to say
     ├── BadSignature           a webhook that the platform did not sign just now
     ├── CannotConnect          a call that never came about
+    ├── UpstreamError          the scripted model fails, as its script says
+    │   ├── UpstreamRefused          instead of an answer
+    │   └── UpstreamBroken           in the middle of one
     └── SetupError             this machine is not ready
         ├── PortBusy
         ├── TunnelError
@@ -68,6 +71,26 @@ class CannotConnect(LlmwsError):
     def __init__(self, text: str, *, stage: str = "") -> None:
         super().__init__(text)
         self.stage = stage
+
+
+class UpstreamError(LlmwsError):
+    """The scripted model fails as its script says, and as providers do."""
+
+
+class UpstreamRefused(UpstreamError):
+    """The scripted model refuses a request before the first chunk.
+
+    Attributes:
+        status: the HTTP status that a provider answers with.
+    """
+
+    def __init__(self, text: str, *, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class UpstreamBroken(UpstreamError):
+    """The scripted model's answer broke off, or holds what no client can read."""
 
 
 class SetupError(LlmwsError):

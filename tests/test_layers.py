@@ -22,7 +22,13 @@ FLOORS: Final = (
 )
 APART: Final = "steps"
 OWNERS: Final = {
-    "fastapi": {"steps", "server.app", "server.webhook", "notebook.exercises"},
+    "fastapi": {
+        "steps",
+        "server.app",
+        "server.webhook",
+        "simulator.llm_endpoint",
+        "notebook.exercises",
+    },
     "pyngrok": {"notebook.tunnel"},
     "jupyterlab": {"cli"},
     "nbclient": {"notebook.refresh"},
@@ -30,7 +36,13 @@ OWNERS: Final = {
     "openai": {"server.llm"},
     "rich": {"terminal"},
     "typer": {"cli", "terminal"},
-    "msgspec": {"messages", "simulator.conversion", "simulator.scenario"},
+    "msgspec": {
+        "messages",
+        "simulator.conversion",
+        "simulator.llm_request",
+        "simulator.llm_script",
+        "simulator.scenario",
+    },
     "prometheus_client": {"server.metrics"},
     "pydantic": {"server.settings"},
     "yaml": {"simulator.yaml_tree"},
