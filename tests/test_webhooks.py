@@ -19,8 +19,8 @@ from llmws_tutorial.errors import SetupError
 from llmws_tutorial.messages import SIGNATURE_HEADER, verify
 from llmws_tutorial.notebook import serve
 from llmws_tutorial.server import WebhookEvent, webhook_router
+from llmws_tutorial.simulator.posting import Attempt
 from llmws_tutorial.simulator.webhooks import (
-    Attempt,
     Delivery,
     DeliveryLimits,
     Webhooks,

@@ -1,128 +1,178 @@
-"""Run checks against a server's URL side by side, each on its own connection."""
+"""Run cases against a server: side by side where that is fair, and to an end."""
 
 import asyncio
-import contextlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from llmws_tutorial.checks.case import (
+    Case,
+    Company,
+    Need,
+    Profile,
+    Ruling,
+    failed,
+    not_seen,
+)
+from llmws_tutorial.checks.catalogue import select
+from llmws_tutorial.checks.exchange import Exchange, Refused
+from llmws_tutorial.checks.finding import Finding
+from llmws_tutorial.checks.moves import Open
+from llmws_tutorial.checks.probe import Conditions, observe
+from llmws_tutorial.checks.sockets import Sockets
+from llmws_tutorial.checks.transport import Transport
+from llmws_tutorial.errors import CannotConnect
 
-from llmws_tutorial.checks.cases import CASES, Answers, Case, is_complete, wants_answer
-from llmws_tutorial.errors import SetupError
-from llmws_tutorial.simulator import call_url
+AT_ONCE: Final = 16
+"""How many cases run side by side."""
+LIMIT_S: Final = 60.0
+"""How long one case may take; none should, whatever the server does (seconds)."""
+BACK_S: Final = 3.0
+"""How long a server that went down may take to be there again (seconds)."""
+_BETWEEN_S: Final = 0.1
 
-PATIENCE_S: Final = 3.0
-"""How long to wait for something that must come."""
-MOMENT_S: Final = 0.25
-"""How long to watch that something does not come."""
-MANY: Final = 1000
-"""More answers than any server gives: receive until the time is up."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        case: the check.
-        wrong: "expected ..., got ..."; None when the server did what it must.
-    """
-
-    case: Case
-    wrong: str | None
-
-    @property
-    def passed(self) -> bool:
-        """Whether the server did what it must."""
-        return self.wrong is None
-
-    def __str__(self) -> str:
-        if self.passed:
-            return f"{self.case.id} ok"
-        required = self.case.requirement.rstrip(".")
-        return f"{self.case.id} failed: {self.wrong}; required: {required}; fix: {self.case.fix}"
+Progress = Callable[[Finding], None]
+"""Told about each finding as soon as it is there; it must not raise."""
 
 
-async def run_checks(url: str, *prefixes: str, patience_s: float = PATIENCE_S) -> list[Finding]:
+async def run_checks(
+    url: str,
+    *prefixes: str,
+    profile: Profile = Profile.CURRENT,
+    conditions: Conditions | None = None,
+    progress: Progress | None = None,
+) -> list[Finding]:
     """Run the checks whose ids start with one of the prefixes (all without any).
 
     Args:
         url: where the server's calls live, without a call id.
         prefixes: for example ``begin`` or ``turns/1``.
-        patience_s: how long to wait for something that must come, in seconds.
+        profile: the form of the protocol that the server is held to.
+        conditions: what the cases run with; None takes the defaults.
+        progress: told about each finding as soon as it is there.
 
     Returns:
-        One finding a check, in the order of the lessons; a server that is not there fails each.
+        One finding a check, in the order of the catalogue; a server that is not there fails each.
 
     Raises:
         CannotConnect: when the URL cannot be dialled at all.
         SetupError: when no check's id starts with one of the prefixes.
     """
-    for prefix in prefixes:
-        if not any(case.id.startswith(prefix) for case in CASES):
-            known = ", ".join(case.id for case in CASES)
-            raise SetupError(f"no check starts with {prefix!r}, expected one of {known}")
-    cases = [case for case in CASES if _selected(case, prefixes)]
-    wrongs = await asyncio.gather(*(_run(case, url, patience_s) for case in cases))
-    return [Finding(case, wrong) for case, wrong in zip(cases, wrongs, strict=True)]
+    cases = select(*prefixes, profile=profile)
+    return await judge(Sockets(url), cases, conditions, progress=progress)
 
 
-def _selected(case: Case, prefixes: Iterable[str]) -> bool:
-    chosen = tuple(prefixes)
-    return not chosen or case.id.startswith(chosen)
+async def judge(
+    transport: Transport,
+    cases: Sequence[Case],
+    conditions: Conditions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> list[Finding]:
+    """Run cases over any transport; one finding a case, in the order of the cases.
+
+    Those that can take a server down come last, one at a time: should one do so, it is the one
+    that fails, and what could not be tried any more is "not seen".
+    """
+    run = _Run(transport, conditions or Conditions(), progress)
+    await run.all(cases)
+    return [run.findings[case.id] for case in cases]
 
 
-async def _run(case: Case, url: str, patience_s: float) -> str | None:
-    target = call_url(url, f"check_{case.id.replace('/', '_')}")
-    try:
-        socket = await connect(
-            target,
-            open_timeout=patience_s,
-            close_timeout=patience_s,
-            compression=None,
-            proxy=None,
-        )
-    except (OSError, WebSocketException) as error:
-        return f"expected an open socket, got {error}"
-    async with socket:
-        return case.judge(await _act(case, socket, patience_s))
+class _Run:
+    def __init__(
+        self, transport: Transport, conditions: Conditions, progress: Progress | None
+    ) -> None:
+        self.findings: dict[str, Finding] = {}
+        self._transport = transport
+        self._conditions = conditions
+        self._progress = progress
+
+    async def all(self, cases: Sequence[Case]) -> None:
+        if (absence := await self._absence(0)) is not None:
+            for case in cases:
+                self._found(case, failed("an open socket", absence))
+            return
+        able = [case for case in cases if not self._lacks(case)]
+        for company in (Company.ANY, Company.TIMED):
+            await self._side_by_side([case for case in able if case.company is company])
+        await self._one_by_one([case for case in able if case.company is Company.NONE])
+
+    def _lacks(self, case: Case) -> bool:
+        """Whether a case lacks what it needs; then it is not seen."""
+        has = {
+            Need.LLM: self._conditions.llm is not None,
+            Need.WEBHOOK: self._transport.has_webhook and bool(self._conditions.webhook_key),
+        }
+        lacking = [need for need in Need if need in case.needs and not has[need]]
+        for need in lacking[:1]:
+            self._found(case, not_seen(need.value))
+        return bool(lacking)
+
+    async def _side_by_side(self, cases: Iterable[Case]) -> None:
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def take_place(case: Case) -> None:
+            async with places:
+                ruling, exchange, took_s = await self._try(case)
+                self._found(case, ruling, exchange=exchange, took_s=took_s)
+
+        await asyncio.gather(*map(take_place, cases))
+
+    async def _one_by_one(self, cases: Sequence[Case]) -> None:
+        for number, case in enumerate(cases):
+            ruling, exchange, took_s = await self._try(case)
+            absence = await self._absence(BACK_S)
+            if absence is None:
+                self._found(case, ruling, exchange=exchange, took_s=took_s)
+                continue
+            down = failed("a server that is still there", f"none: {absence}")
+            self._found(case, down, exchange=exchange, took_s=took_s)
+            for left in cases[number + 1 :]:
+                self._found(left, not_seen(f"a server that is there again after {case.id}"))
+            return
+
+    async def _try(self, case: Case) -> tuple[Ruling, Exchange | None, float]:
+        began_s = time.monotonic()
+        exchange: Exchange | None = None
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                exchange = await observe(case, self._transport, self._conditions)
+            ruling = _rule(case, exchange)
+        except TimeoutError:
+            ruling = failed(f"an end within {LIMIT_S:g} s", "none")
+        return ruling, exchange, time.monotonic() - began_s
+
+    async def _absence(self, within_s: float) -> str | None:
+        """Why no socket opens, also not within some time; None when one does."""
+        loop = asyncio.get_running_loop()
+        by_s = loop.time() + within_s
+        while True:
+            try:
+                socket = await self._transport.open("check_is_there")
+            except CannotConnect as error:
+                absence = str(error)
+            else:
+                await socket.hang_up()
+                return None
+            if loop.time() >= by_s:
+                return absence
+            await asyncio.sleep(_BETWEEN_S)
+
+    def _found(
+        self, case: Case, ruling: Ruling, *, exchange: Exchange | None = None, took_s: float = 0.0
+    ) -> None:
+        finding = Finding(case=case, ruling=ruling, exchange=exchange, took_s=took_s)
+        self.findings[case.id] = finding
+        if self._progress is not None:
+            self._progress(finding)
 
 
-async def _act(case: Case, socket: ClientConnection, patience_s: float) -> Answers:
-    greeting = await _receive(socket, answers=1, timeout_s=patience_s) if case.greeted else []
-    frames = await _send(case, socket, patience_s)
-    more_s = patience_s if case.closes else MOMENT_S
-    frames += await _receive(socket, answers=MANY, timeout_s=more_s)
-    return Answers(
-        greeting=tuple(greeting),
-        frames=tuple(frames),
-        close_code=socket.close_code,
-        close_reason=socket.close_reason or "",
-    )
-
-
-async def _send(case: Case, socket: ClientConnection, patience_s: float) -> list[str | bytes]:
-    """Send what the case sends; the result is what came back while it did."""
-    frames: list[str | bytes] = []
-    with contextlib.suppress(ConnectionClosed):
-        for frame in case.sends:
-            await socket.send(frame)
-            if case.answered and wants_answer(frame):
-                answer = await _receive(socket, answers=1, timeout_s=patience_s)
-                frames += answer
-                patience_s = patience_s if any(map(is_complete, answer)) else 0  # it failed already
-    return frames
-
-
-async def _receive(
-    socket: ClientConnection, *, answers: int, timeout_s: float
-) -> list[str | bytes]:
-    """Receive until so many answers are whole, the time is up, or the server closes."""
-    frames: list[str | bytes] = []
-    with contextlib.suppress(TimeoutError, ConnectionClosed):
-        async with asyncio.timeout(timeout_s):
-            while sum(map(is_complete, frames)) < answers:
-                frames.append(await socket.recv())
-    return frames
+def _rule(case: Case, exchange: Exchange) -> Ruling:
+    """Let the judge rule, unless a socket that every server opens was refused."""
+    if not any(move.is_wrong or move.origin for move in case.moves if isinstance(move, Open)):
+        for refusal in exchange.of(Refused, None):
+            return failed("an open socket", refusal.why, refusal)
+    if Need.LLM in case.needs and not exchange.upstream:
+        return not_seen("a server that asks this model: is OPENAI_BASE_URL set where it runs?")
+    return case.judge(exchange)

@@ -18,7 +18,7 @@ from fastapi import FastAPI, WebSocket
 from websockets.sync.client import connect
 
 from llmws_tutorial.checks import run_checks
-from llmws_tutorial.checks.runner import PATIENCE_S
+from llmws_tutorial.checks.probe import PATIENCE_S
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.notebook.runtime import serve
 from llmws_tutorial.simulator import CallRecord, place_call

@@ -45,9 +45,23 @@ class Answers:
         latest = self.turns[-1]
         return latest.is_cut or latest.speech.is_over
 
-    def ask(self, kind: Kind, now_s: float, stopped_at_s: float | None) -> Turn:
-        """Begin the turn of a new request; every older id is dead now."""
-        self.response_id += 1
+    def ask(
+        self,
+        kind: Kind,
+        now_s: float,
+        stopped_at_s: float | None = None,
+        *,
+        response_id: int | None = None,
+    ) -> Turn:
+        """Begin the turn of a new request; every older id is dead now.
+
+        Args:
+            kind: what the agent is asked for.
+            now_s: when (seconds of the call).
+            stopped_at_s: when the caller had said the last word; None if nobody had.
+            response_id: the id of the request; None takes the next one.
+        """
+        self.response_id = self.response_id + 1 if response_id is None else response_id
         self._is_cancelled = False
         self._latest = self._begin(kind, self.response_id, now_s)
         self._latest.stopped_at_s = stopped_at_s

@@ -18,7 +18,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from enum import Enum
 from functools import partial
@@ -105,11 +105,12 @@ _CERTIFICATES: Final = {
 """Fixes, by OpenSSL's number of what is wrong with a certificate."""
 
 
-async def open_socket(
+async def open_socket(  # noqa: PLR0913 - each is an option by name
     url: str,
     *,
     timeout_s: float = OPEN_TIMEOUT_S,
     most_bytes: int | None = MOST_BYTES,
+    headers: Mapping[str, str] | None = None,
     progress: Callable[[Stage], None] | None = None,
     context: ssl.SSLContext | None = None,
 ) -> ClientConnection:
@@ -119,6 +120,7 @@ async def open_socket(
         url: what to dial, with the call id, as `call_url` makes it.
         timeout_s: how long the whole attempt may take (seconds).
         most_bytes: the longest message that will be read; None sets no limit.
+        headers: sent with the request, beside those of WebSocket; the platform sends none.
         progress: told each stage as it begins; it must not raise.
         context: which certificates are trusted; None trusts those that the machine trusts.
 
@@ -131,7 +133,7 @@ async def open_socket(
     attempt = _Attempt(url, progress)
     try:
         async with asyncio.timeout(timeout_s):
-            return await attempt.run(most_bytes, context)
+            return await attempt.run(most_bytes, context, headers or {})
     except (OSError, WebSocketException) as error:
         raise attempt.failed(_explain(error, attempt, timeout_s)) from None
 
@@ -157,7 +159,12 @@ class _Attempt:
         fixes = "; ".join([fix, *hints(urlunsplit(base))])
         return CannotConnect(f"cannot call {host}: {why}; {fixes}", stage=self.stage.name)
 
-    async def run(self, most_bytes: int | None, context: ssl.SSLContext | None) -> ClientConnection:
+    async def run(
+        self,
+        most_bytes: int | None,
+        context: ssl.SSLContext | None,
+        headers: Mapping[str, str],
+    ) -> ClientConnection:
         self.reach(Stage.NAME)
         target = self._target()
         addresses = await _look_up(target.host, target.port)
@@ -174,6 +181,7 @@ class _Attempt:
             proxy=None,
             compression=None,
             user_agent_header=None,
+            additional_headers=headers,
             max_size=most_bytes,
             open_timeout=None,  # the whole attempt has one
             close_timeout=CLOSE_TIMEOUT_S,

@@ -1,0 +1,1 @@
+"""The cases, one module a topic; `checks.catalogue` puts them in order."""

@@ -1,0 +1,199 @@
+"""The call itself: it is taken, kept, and no business of other calls."""
+
+import json
+from typing import Final
+
+from llmws_tutorial.checks.case import (
+    BOTH,
+    OK,
+    Case,
+    Company,
+    Grade,
+    Ruling,
+    Severity,
+    failed,
+    not_strict,
+)
+from llmws_tutorial.checks.exchange import Exchange, Opened
+from llmws_tutorial.checks.moves import Answered, Ask, Greeted, Open, Send, Update, Watch
+from llmws_tutorial.checks.rules import all_of, is_answered, stays_open
+
+_EIGHT: Final = tuple("abcdefgh")
+_UTTERANCES: Final = 700
+_WORDS: Final = 20
+
+
+def _long_request() -> str:
+    """A request with the transcript of an hour, with the times of the words."""
+    words = [{"word": "hello", "start": at * 0.3, "end": at * 0.3 + 0.3} for at in range(_WORDS)]
+    said = [
+        {"role": ("agent", "user")[at % 2], "content": "hello " * _WORDS, "words": words}
+        for at in range(_UTTERANCES)
+    ]
+    return json.dumps(
+        {"interaction_type": "response_required", "response_id": 1, "transcript": said}
+    )
+
+
+def _keeps_calls_apart(exchange: Exchange) -> Ruling:
+    for line, own in (("a", {0, 1}), ("b", {0, 7})):
+        for got, response in exchange.pieces(line):
+            if response.response_id not in own:
+                expected = f"in this call only answers to {max(own)}"
+                return failed(expected, f"one to {response.response_id}", got)
+    return OK
+
+
+def _refuses_a_wrong_secret(exchange: Exchange) -> Ruling:
+    if not exchange.has_secret:
+        expected = "a secret in the path, /llm-websocket/<secret>/{call_id}"
+        return not_strict(expected, "a path that anybody can guess")
+    for opened in exchange.of(Opened):
+        return failed("a refusal at a wrong secret", "an open socket", opened)
+    return OK
+
+
+def _refuses_browsers(exchange: Exchange) -> Ruling:
+    for opened in exchange.of(Opened):
+        return not_strict("a refusal of a browser's socket", "an open socket", opened)
+    return OK
+
+
+CASES: Final = (
+    Case(
+        id="calls/1",
+        title="takes a call and keeps it",
+        requirement="The server accepts a socket at /llm-websocket/{call_id} and keeps it open.",
+        why="Every close is a dropped phone call.",
+        source="guide, step 1; docs/protocol.md, section 1",
+        grade=Grade.REFERENCE,
+        severity=Severity.ERROR,
+        fix="accept the socket, then loop over its messages instead of returning",
+        step="01",
+        profiles=BOTH,
+        moves=(Open(), Watch()),
+        judge=stays_open(),
+    ),
+    Case(
+        id="calls/2",
+        title="keeps the call at an update",
+        requirement="An update keeps the call open, whatever the server makes of it.",
+        why="Updates come several times a second: a server that ends at one ends every call.",
+        source="docs/protocol.md, section 6",
+        grade=Grade.REFERENCE,
+        severity=Severity.ERROR,
+        fix="stay in the receive loop after a message",
+        step="01",
+        profiles=BOTH,
+        moves=(Open(), Update(), Watch()),
+        judge=stays_open(),
+    ),
+    Case(
+        id="calls/3",
+        title="keeps two calls apart",
+        requirement="Two calls at once are answered each under its own id, on its own socket.",
+        why="One caller hears what was meant for another.",
+        source="docs/protocol.md, section 2",
+        grade=Grade.REFERENCE,
+        severity=Severity.ERROR,
+        fix="make one object per call; keep no state of a call in a global or in the app",
+        step="03",
+        profiles=BOTH,
+        moves=(
+            Open(),
+            Open(line="b"),
+            Greeted(),
+            Greeted(line="b"),
+            Ask(7, line="b"),
+            Ask(1),
+            Answered(1),
+            Answered(7, line="b"),
+            Watch(),
+        ),
+        judge=all_of(_keeps_calls_apart, is_answered(1), is_answered(7, line="b")),
+    ),
+    Case(
+        id="calls/4",
+        title="takes eight calls at once",
+        requirement="Eight calls at once are all answered.",
+        why="Callers beyond the first hear nothing.",
+        source="docs/protocol.md, section 1",
+        grade=Grade.FIELD,
+        severity=Severity.ERROR,
+        fix="let no call wait for another: await what takes time, or hand it to a thread",
+        step="03",
+        profiles=BOTH,
+        moves=(
+            *(Open(line=line) for line in _EIGHT),
+            *(Ask(1, line=line) for line in _EIGHT),
+            *(Answered(1, line=line) for line in _EIGHT),
+        ),
+        judge=all_of(*(is_answered(1, line=line) for line in _EIGHT)),
+    ),
+    Case(
+        id="calls/5",
+        title="a bad frame in one call leaves the others alone",
+        requirement="What breaks one call leaves the other calls as they are.",
+        why="One text frame ends the process, and with it every call on it.",
+        source="docs/protocol.md, section 6",
+        grade=Grade.FIELD,
+        severity=Severity.ERROR,
+        fix="catch what parsing and handling a message can raise, in the handler of that socket",
+        step="03",
+        profiles=BOTH,
+        company=Company.NONE,
+        moves=(
+            Open(line="b"),
+            Greeted(line="b"),
+            Open(),
+            Send("null"),
+            Send('{"interaction_type": 5, "transcript": 7}'),
+            Watch(),
+            Ask(1, line="b"),
+            Answered(1, line="b"),
+        ),
+        judge=is_answered(1, line="b"),
+    ),
+    Case(
+        id="calls/6",
+        title="takes the transcript of an hour",
+        requirement="A request with the transcript of a whole hour is answered.",
+        why="Each message carries the whole call: with a small limit it is lost after some turns.",
+        source="docs/protocol.md, section 3",
+        grade=Grade.FIELD,
+        severity=Severity.ERROR,
+        fix="raise the limit for one message to at least 1 MiB",
+        step="03",
+        profiles=BOTH,
+        moves=(Open(), Greeted(), Ask(1, frame=_long_request()), Answered(1)),
+        judge=all_of(stays_open(), is_answered(1)),
+    ),
+    Case(
+        id="calls/7",
+        title="wants a secret in the path",
+        requirement="A socket is refused where a secret in the path is wrong.",
+        why="The platform brings no key: whoever finds the address can talk at your expense.",
+        source="docs/protocol.md, section 1",
+        grade=Grade.REFERENCE,
+        severity=Severity.WARNING,
+        fix="configure /llm-websocket/<a long random word>/, compare it before accepting, "
+        "answer HTTP 403",
+        step="08",
+        moves=(Open(is_wrong=True),),
+        judge=_refuses_a_wrong_secret,
+    ),
+    Case(
+        id="calls/8",
+        title="refuses browsers",
+        requirement="A socket with an Origin is refused: browsers send one, the platform none.",
+        why="A page that a colleague opens can call your server from inside your network.",
+        source="docs/protocol.md, section 1",
+        grade=Grade.KIT,
+        severity=Severity.ADVICE,
+        fix="answer HTTP 403 when the request has an Origin header",
+        step="08",
+        moves=(Open(origin="https://elsewhere.example"),),
+        judge=_refuses_browsers,
+    ),
+)
+"""In the order of the lessons."""

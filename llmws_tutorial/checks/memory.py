@@ -1,0 +1,219 @@
+"""The way to an ASGI app in this process: no port, no socket, the same messages.
+
+It behaves as uvicorn does: an app that raises drops the connection without a close frame, one that
+returns without a close as well, and one that sends to a peer that has gone gets an OSError.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from llmws_tutorial.checks.sockets import with_wrong_secret
+from llmws_tutorial.checks.transport import LineEnded, Socket
+from llmws_tutorial.errors import CannotConnect
+from llmws_tutorial.simulator.opening import OPEN_TIMEOUT_S, Stage
+from llmws_tutorial.simulator.posting import Attempt
+
+Message = MutableMapping[str, Any]
+App = Callable[..., Awaitable[None]]
+"""An ASGI app: takes scope, receive and send."""
+ABNORMAL: Final = 1006
+_HOST: Final = (b"host", b"127.0.0.1")
+
+
+class Memory:
+    """Calls an ASGI app without a port; made by `in_memory`."""
+
+    def __init__(
+        self, app: App, *, path: str, webhook: str | None, timeout_s: float = OPEN_TIMEOUT_S
+    ) -> None:
+        self._app = app
+        self._path = path
+        self._webhook = webhook
+        self._timeout_s = timeout_s
+        self._sockets: list[_Socket] = []
+
+    async def close(self) -> None:
+        """Hang up on whatever is still open, and wait for the app to notice."""
+        for socket in self._sockets:
+            socket.drop()
+        tasks = [socket.running for socket in self._sockets]
+        _, left = await asyncio.wait(tasks, timeout=self._timeout_s) if tasks else ((), ())
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether the path holds more than one segment: one of them may be a secret."""
+        return len([segment for segment in self._path.split("/") if segment]) > 1
+
+    @property
+    def has_webhook(self) -> bool:
+        """Whether there is a webhook to post to."""
+        return self._webhook is not None
+
+    async def open(
+        self, call_id: str, *, headers: Mapping[str, str] | None = None, is_wrong: bool = False
+    ) -> Socket:
+        """Open a socket to the app; see `Transport`."""
+        path = urlsplit(with_wrong_secret(self._path)).path if is_wrong else self._path
+        socket = _Socket(self._app, _scope("websocket", f"{path.rstrip('/')}/{call_id}", headers))
+        self._sockets.append(socket)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await socket.open()
+        except TimeoutError:
+            socket.drop()
+            fault = f"no answer in {self._timeout_s:g} s; does it accept the socket?"
+            raise CannotConnect(f"cannot call the app: {fault}", stage=Stage.HTTP.name) from None
+        return socket
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> Attempt:
+        """Post to the app's webhook; see `Transport`."""
+        scope = _scope("http", str(self._webhook), {"content-type": "application/json", **headers})
+        request = {"type": "http.request", "body": body, "more_body": False}
+        statuses: list[int] = []
+
+        async def receive() -> Message:
+            return request
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        try:
+            await self._app({**scope, "method": "POST"}, receive, send)
+        except Exception as error:
+            return Attempt(status=500, problem=f"it raised {error!r}", took_ms=0)
+        return Attempt(status=statuses[0], problem=None, took_ms=0)
+
+
+@contextlib.asynccontextmanager
+async def in_memory(
+    app: App, *, path: str = "/llm-websocket/", webhook: str | None = None
+) -> AsyncIterator[Memory]:
+    """Start an ASGI app in this event loop, and end it.
+
+    Args:
+        app: the app; its lifespan events are sent, if it knows them.
+        path: where its calls live, without a call id.
+        webhook: the path of its webhook; None: there is none.
+    """
+    inbox: asyncio.Queue[Message] = asyncio.Queue()
+    told = asyncio.Event()
+
+    async def send(message: Message) -> None:
+        told.set()
+
+    async def live() -> None:
+        with contextlib.suppress(Exception):  # an app need not know what a lifespan is
+            await app({"type": "lifespan", "asgi": {"version": "3.0"}}, inbox.get, send)
+        told.set()
+
+    living = asyncio.create_task(live())
+    inbox.put_nowait({"type": "lifespan.startup"})
+    await told.wait()
+    memory = Memory(app, path=path, webhook=webhook)
+    try:
+        yield memory
+    finally:
+        await memory.close()
+        inbox.put_nowait({"type": "lifespan.shutdown"})
+        await living
+
+
+class _Socket:
+    """One WebSocket, from the platform's end; the app's end is a task."""
+
+    def __init__(self, app: App, scope: dict[str, Any]) -> None:
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._to_us: asyncio.Queue[str | bytes | LineEnded] = asyncio.Queue()
+        self._answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._is_over = False
+        self.running = asyncio.create_task(self._run(app, scope))
+
+    async def open(self) -> None:
+        self._to_app.put_nowait({"type": "websocket.connect"})
+        status = await self._answer
+        if status != 101:
+            raise CannotConnect(
+                f"cannot call the app: it refused the socket (HTTP {status}); is the route "
+                "/llm-websocket/{call_id} defined, and does the path hold the secret, if any?",
+                stage=Stage.HTTP.name,
+            )
+
+    async def send(self, data: str | bytes, pieces: int = 1) -> None:
+        kind = "text" if isinstance(data, str) else "bytes"
+        self._to_app.put_nowait({"type": "websocket.receive", kind: data})
+
+    async def receive(self) -> str | bytes:
+        got = await self._to_us.get()
+        if isinstance(got, LineEnded):
+            raise got
+        return got
+
+    async def hang_up(self) -> bool:
+        self._leave({"type": "websocket.disconnect", "code": 1000, "reason": ""})
+        return True
+
+    def drop(self) -> None:
+        self._leave({"type": "websocket.disconnect", "code": ABNORMAL})
+
+    def _leave(self, message: Message) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._to_app.put_nowait(message)
+
+    async def _run(self, app: App, scope: dict[str, Any]) -> None:
+        with contextlib.suppress(Exception):  # what an app raises drops its connection
+            await app(scope, self._to_app.get, self._send)
+        self._is_over = True
+        if not self._answer.done():
+            self._answer.set_result(500)
+        self._to_us.put_nowait(LineEnded(ABNORMAL))
+
+    async def _send(self, message: Message) -> None:
+        match message["type"]:
+            case _ if self._is_over:
+                raise OSError("the peer has gone")
+            case "websocket.accept":
+                self._answer.set_result(101)
+            case "websocket.close" if not self._answer.done():
+                self._answer.set_result(403)
+            case "websocket.http.response.start":
+                self._answer.set_result(message["status"])
+            case "websocket.send":
+                text = message.get("text")
+                self._to_us.put_nowait(message["bytes"] if text is None else text)
+            case "websocket.close":
+                code, reason = message.get("code", 1000), message.get("reason") or ""
+                self._is_over = True
+                self._to_app.put_nowait(
+                    {"type": "websocket.disconnect", "code": code, "reason": reason}
+                )
+                self._to_us.put_nowait(LineEnded(code, reason))
+            case _:  # the body of a refusal says nothing
+                pass
+
+
+def _scope(kind: str, path: str, headers: Mapping[str, str] | None) -> dict[str, Any]:
+    given = (headers or {}).items()
+    return {
+        "type": kind,
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "scheme": "ws" if kind == "websocket" else "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [_HOST, *((name.lower().encode(), value.encode()) for name, value in given)],
+        "client": ("127.0.0.1", 0),
+        "server": ("127.0.0.1", 80),
+        "subprotocols": [],
+        "extensions": {"websocket.http.response": {}},
+        "state": {},
+    }

@@ -1,0 +1,83 @@
+"""What judges are made of: small rules about one thing each, joined."""
+
+from llmws_tutorial.checks.case import OK, Judge, Ruling, failed, not_strict
+from llmws_tutorial.checks.exchange import Exchange, Got
+from llmws_tutorial.simulator.verdict import Drop
+
+
+def all_of(*judges: Judge) -> Judge:
+    """Join rules: the first that is not satisfied decides."""
+
+    def judge(exchange: Exchange) -> Ruling:
+        rulings = (rule(exchange) for rule in judges)
+        return next((ruling for ruling in rulings if ruling is not OK), OK)
+
+    return judge
+
+
+def stays_open(line: str = "a") -> Judge:
+    """The server does not end the call."""
+
+    def judge(exchange: Exchange) -> Ruling:
+        end = exchange.ended(line)
+        return OK if end is None else failed("an open call", str(end), end)
+
+    return judge
+
+
+def is_answered(*response_ids: int, line: str = "a") -> Judge:
+    """Each of these requests gets a whole answer under its own id."""
+
+    def judge(exchange: Exchange) -> Ruling:
+        for response_id in response_ids:
+            turn = exchange.turn(response_id, line)
+            if turn is None or turn.complete_at_s is None:
+                expected = f"a whole answer with response_id {response_id}"
+                return failed(expected, _instead(exchange, response_id, line))
+        return OK
+
+    return judge
+
+
+def is_greeted(line: str = "a") -> Judge:
+    """The first message comes, whole."""
+    return is_answered(0, line=line)
+
+
+def drops_nothing(*kinds: Drop, expected: str) -> Judge:
+    """No frame is one that the platform drops for one of these reasons."""
+
+    def judge(exchange: Exchange) -> Ruling:
+        for got in exchange.dropped(*kinds):
+            return failed(expected, got.dropped.reason if got.dropped else "", got)
+        return OK
+
+    return judge
+
+
+def closes_1002(*, reason: str | None = None) -> Judge:
+    """The server closes with 1002, the words beside it being the guide's (advice only)."""
+
+    def judge(exchange: Exchange) -> Ruling:
+        end = exchange.ended()
+        if end is None:
+            return not_strict("a close with 1002", "an open call")
+        if end.code != 1002:
+            return failed("a close with 1002", str(end), end)
+        if reason is not None and end.reason != reason:
+            return not_strict(f"a close with 1002 {reason!r}", str(end), end)
+        return OK
+
+    return judge
+
+
+def _instead(exchange: Exchange, response_id: int, line: str) -> str:
+    """What came in the place of a whole answer, in words."""
+    turn = exchange.turn(response_id, line)
+    end = exchange.ended(line)
+    if end is not None:
+        return str(end)
+    if turn is not None and turn.sent:
+        return "an answer without content_complete"
+    odd = [got for got in exchange.of(Got, line) if got.dropped]
+    return f"none, but a frame that is dropped: {odd[-1].dropped.reason}" if odd else "none"  # type: ignore[union-attr]

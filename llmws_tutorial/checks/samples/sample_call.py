@@ -1,0 +1,61 @@
+"""One call of a sample server: its socket, and the one answer that is being given."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import Any
+
+from fastapi import WebSocket
+
+
+class SampleCall:
+    """What a server knows of one call while its socket is open.
+
+    Attributes:
+        call_id: stays the same when the call is dialled again.
+        facts: set once ``call_details`` came.
+        says_goodbye: whether the agent has begun to hang up.
+    """
+
+    def __init__(self, ws: WebSocket, call_id: str) -> None:
+        self.call_id = call_id
+        self.facts = asyncio.Event()
+        self.says_goodbye = False
+        self._ws = ws
+        self._answering: asyncio.Task[None] | None = None
+        self._greeting: asyncio.Task[None] | None = None
+
+    async def send(self, response_type: str, **fields: Any) -> None:
+        """Send one message."""
+        await self._ws.send_text(json.dumps({"response_type": response_type, **fields}))
+
+    async def say(self, response_id: int, content: str, **fields: Any) -> None:
+        """Send a piece of an answer that goes on."""
+        await self._respond(response_id, content, content_complete=False, **fields)
+
+    async def finish(self, response_id: int, content: str = "", **fields: Any) -> None:
+        """Send the last piece of an answer."""
+        await self._respond(response_id, content, content_complete=True, **fields)
+
+    async def _respond(self, response_id: int, content: str, **fields: Any) -> None:
+        await self.send("response", response_id=response_id, content=content, **fields)
+
+    def start(self, answer: Coroutine[Any, Any, None]) -> None:
+        """Begin an answer; the one before it is over, whether it was whole or not."""
+        self.stop()
+        self._answering = asyncio.create_task(answer)
+
+    def stop(self) -> None:
+        """Give up the answer that is being given."""
+        if self._answering is not None:
+            self._answering.cancel()
+
+    def greet_later(self, greeting: Coroutine[Any, Any, None]) -> None:
+        """Greet as soon as that waits for nothing any more."""
+        self._greeting = asyncio.create_task(greeting)
+
+    def end(self) -> None:
+        """Leave nothing running."""
+        self.stop()
+        if self._greeting is not None:
+            self._greeting.cancel()

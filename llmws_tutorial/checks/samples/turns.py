@@ -1,0 +1,8 @@
+"""Servers that answer wrongly, each in one way."""
+
+from typing import Final
+
+from llmws_tutorial.checks.samples.right import Right
+
+WRONG: Final[dict[str, type[Right]]] = {}
+"""For each case the server that fails it, and no other."""
