@@ -56,7 +56,7 @@ def drops_nothing(*kinds: Drop, expected: str) -> Judge:
 
 
 def closes_1002(*, reason: str | None = None) -> Judge:
-    """The server closes with 1002, the words beside it being the guide's (advice only)."""
+    """The server closes with 1002, in these words if any are given (advice only)."""
 
     def judge(exchange: Exchange) -> Ruling:
         end = exchange.ended()
