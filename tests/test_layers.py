@@ -28,6 +28,7 @@ OWNERS: Final = {
         "server.app",
         "server.webhook",
         "simulator.llm_endpoint",
+        "notebook.checking",
         "notebook.exercises",
     },
     "pyngrok": {"notebook.tunnel"},

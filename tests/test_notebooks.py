@@ -12,8 +12,9 @@ import pytest
 from nbclient import NotebookClient
 
 from llmws_tutorial import steps
+from llmws_tutorial.notebook.checking import STEPS
 from llmws_tutorial.notebook.doctor import PROJECT
-from llmws_tutorial.notebook.exercises import EXERCISES, STEPS
+from llmws_tutorial.notebook.exercises import EXERCISES
 from llmws_tutorial.notebook.lessons import LESSONS, Lesson
 from llmws_tutorial.notebook.picture import PARTS, draw
 from llmws_tutorial.notebook.refresh import NOTEBOOKS, code_digest, main, refresh, tidy

@@ -1,141 +1,41 @@
-"""Check what a learner built: a whole step, or the answer to one exercise.
+"""The judges of the exercises: each rules on an answer as a check rules on a server.
 
-A step is judged by the package's own checks, on the wire; then a call is placed, and what the
-platform dropped in it is told as well. An exercise has a judge of its own below, which gives one of
-three verdicts: ``ok``, ``not attempted yet``, or ``not yet: expected ..., got ...``. A judge never
-raises, whatever the answer is.
+A judge never raises on purpose; what the answer itself raises is ruled on by whoever asks.
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from types import FunctionType
 from typing import Any, Final, TypeVar
 
 from fastapi import FastAPI, WebSocket
-from websockets.sync.client import connect
 
-from llmws_tutorial.checks import run_checks
-from llmws_tutorial.checks.probe import PATIENCE_S
-from llmws_tutorial.errors import SetupError
-from llmws_tutorial.notebook.runtime import serve
-from llmws_tutorial.simulator import CallRecord, place_call
+from llmws_tutorial.checks import Conditions, in_memory, judge
+from llmws_tutorial.checks.case import OK, Case, Grade, Ruling, Severity, failed
+from llmws_tutorial.checks.exchange import Exchange, Got
+from llmws_tutorial.checks.moves import Open, Send, Watch
+from llmws_tutorial.simulator import CallRecord
 
 _Result = TypeVar("_Result")
 
-Judge = Callable[[Any], str | None]
-"""Looks at an answer: "expected ..., got ...", or None when it is right."""
-
-STEPS: Final[dict[str, tuple[str, ...]]] = {
-    "00": (),
-    "01": ("connect",),
-    "02": ("begin", "turns"),
-    "03": (),
-    "04": (),
-}
-"""Which checks a step should now pass, as prefixes of their ids; none means all of them."""
+Judge = Callable[[Any], Ruling]
+"""Rules on an answer."""
 
 EXERCISES: Final[dict[str, Judge]] = {}
 """The judge of every exercise, by its id: the step, a dot, a number."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What came of a check; shown in a cell as its text."""
-
-    text: str
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def check(what: str, answer: Any) -> Verdict:
-    """Check a step, ``check("01", app)``, or an exercise, ``check("01.1", answer)``.
-
-    Args:
-        what: the number of the step, or the id of the exercise.
-        answer: for a step, what you built: an app, a server, a tunnel or a responder's class; for
-            an exercise, your answer.
-
-    Raises:
-        SetupError: when there is no such step or exercise.
-    """
-    if what in STEPS:
-        return _check_step(what, answer)
-    if what not in EXERCISES:
-        known = ", ".join([*STEPS, *EXERCISES])
-        raise SetupError(f"there is nothing to check under {what!r}, expected one of {known}")
-    if _is_stub(answer):
-        return Verdict("not attempted yet")
-    try:
-        wrong = EXERCISES[what](answer)
-    except Exception as error:
-        wrong = f"expected no error, got {type(error).__name__}: {error}"
-    return Verdict("ok" if wrong is None else f"not yet: {wrong}")
-
-
-def _check_step(step: str, built: Any) -> Verdict:
-    if hasattr(built, "websocket_url"):
-        return _check_url(step, built.websocket_url)
-    app = _wired(built) if isinstance(built, type) else built
-    with serve(app, name=f"check {step}", show_log=False) as server:
-        return _check_url(step, server.websocket_url)
-
-
-def _check_url(step: str, url: str) -> Verdict:
-    findings = _finish(run_checks(url, *STEPS[step]))
-    passed = sum(finding.passed for finding in findings)
-    failed = [str(finding) for finding in findings if not finding.passed]
-    greets = any(finding.passed and finding.case.id == "begin/1" for finding in findings)
-    noticed = _finish(_notice(url)) if greets else []  # a call to a mute agent is only silence
-    return Verdict("\n".join([f"{passed} of {len(findings)} passed", *failed, *noticed]))
-
-
-async def _notice(url: str) -> list[str]:
-    """Place a call, and tell what the platform would notice; of a good one, nothing."""
-    record = await place_call(url, ["Hello?"], timeout_s=PATIENCE_S)
-    noticed = [f"dropped in a call: {frame.dropped}" for frame in record.dropped]
-    if record.lapses:
-        noticed.append("a caller waited for an answer in vain")
-    if record.disconnection_reason != "user_hangup":
-        noticed.append(f"a call ended as {record.disconnection_reason}")
-    return noticed
-
-
-def _wired(responder: type) -> FastAPI:
-    """An app around a class with begin_message and draft_response."""
-
-    async def llm_websocket(ws: WebSocket, call_id: str) -> None:
-        await ws.accept()
-        llm = responder()
-        await llm.begin_message(ws)
-        async for text in ws.iter_text():
-            await llm.draft_response(json.loads(text), ws)
-
-    return _app_with(llm_websocket)
-
-
-def _app_with(handler: Callable[[WebSocket, str], Awaitable[None]]) -> FastAPI:
-    app = FastAPI()
-    app.add_api_websocket_route("/llm-websocket/{call_id}", handler)
-    return app
-
-
-def _finish(work: Coroutine[Any, Any, _Result]) -> _Result:
+def finish(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Run a coroutine to its end from a cell, whose own event loop is busy with it."""
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(asyncio.run, work).result()
 
 
-def _is_stub(answer: Any) -> bool:
-    """Whether an answer is still ``...``, or a function whose body is."""
-    if not isinstance(answer, FunctionType):
-        return answer is ...
-    code = answer.__code__
-    does_nothing = not code.co_names and set(code.co_consts) <= {None, answer.__doc__}
-    return does_nothing and not code.co_cellvars
+def app_with(handler: Callable[[WebSocket, str], Awaitable[None]]) -> FastAPI:
+    """Make an app whose calls go to a handler."""
+    app = FastAPI()
+    app.add_api_websocket_route("/llm-websocket/{call_id}", handler)
+    return app
 
 
 def _exercise(exercise_id: str) -> Callable[[Judge], Judge]:
@@ -146,36 +46,55 @@ def _exercise(exercise_id: str) -> Callable[[Judge], Judge]:
     return register
 
 
-def _differs(expected: Any, got: Any) -> str | None:
-    return None if expected == got else f"expected {expected!r}, got {got!r}"
+def _differs(expected: Any, got: Any) -> Ruling:
+    return OK if expected == got else failed(repr(expected), repr(got))
 
 
 @_exercise("00.1")
-def _judge_own_call(answer: Any) -> str | None:
+def _judge_own_call(answer: Any) -> Ruling:
     if not isinstance(answer, CallRecord):
-        return f"expected the record of a call, got {type(answer).__name__}"
+        return failed("the record of a call", type(answer).__name__)
     roles = [said.role for said in answer.transcript]
     return _differs(["agent", "user", "agent", "user", "agent"], roles)
 
 
 @_exercise("01.1")
-def _judge_dialled_url(answer: Any) -> str | None:
+def _judge_dialled_url(answer: Any) -> Ruling:
     return _differs("wss://voice.example.com/llm-websocket/call_7f3a", answer)
 
 
+def _echoes(exchange: Exchange) -> Ruling:
+    return _differs(list(_ECHOED), [got.data for got in exchange.of(Got)])
+
+
+_ECHOED: Final = ("Hello", "Hello again", "")
+_ECHO: Final = Case(
+    id="exercise/01.2",
+    title="echoes",
+    requirement="Every message comes back as it is.",
+    why="It is the smallest server that does something.",
+    source="step 01",
+    grade=Grade.KIT,
+    severity=Severity.ERROR,
+    fix="send what you received",
+    step="01",
+    moves=(Open(), *(Send(text) for text in _ECHOED), Watch()),
+    judge=_echoes,
+)
+
+
 @_exercise("01.2")
-def _judge_echo(answer: Any) -> str | None:
-    with serve(_app_with(answer), name="check 01.2", show_log=False) as server:
-        for sent in ("Hello", "Hello again", ""):
-            with connect(f"{server.websocket_url}echo", open_timeout=3, proxy=None) as ws:
-                ws.send(sent)
-                if wrong := _differs(sent, ws.recv(timeout=3)):
-                    return wrong
-    return None
+def _judge_echo(answer: Any) -> Ruling:
+    async def run() -> Ruling:
+        async with in_memory(app_with(answer)) as transport:
+            [finding] = await judge(transport, [_ECHO], Conditions())
+        return finding.ruling
+
+    return finish(run())
 
 
 @_exercise("02.1")
-def _judge_parrot(answer: Any) -> str | None:
+def _judge_parrot(answer: Any) -> Ruling:
     said = [{"role": "user", "content": "one"}, {"role": "agent", "content": "two"}]
     last = {"role": "user", "content": "three"}
     expected = {
@@ -186,19 +105,18 @@ def _judge_parrot(answer: Any) -> str | None:
     }
     asked = {"response_id": 4, "transcript": [*said, last]}
     update = {"interaction_type": "update_only", "transcript": [*said, last]}
-    return _differs(expected, answer({"interaction_type": "response_required", **asked})) or (
-        _differs(None, answer(update))
-    )
+    ruling = _differs(expected, answer({"interaction_type": "response_required", **asked}))
+    return _differs(None, answer(update)) if ruling is OK else ruling
 
 
 @_exercise("02.2")
-def _judge_quiet_greeting(answer: Any) -> str | None:
+def _judge_quiet_greeting(answer: Any) -> Ruling:
     expected = {"response_id": 0, "content": "", "content_complete": True, "end_call": False}
     return _differs(expected, answer)
 
 
 @_exercise("03.1")
-def _judge_what_closes(answer: Any) -> str | None:
+def _judge_what_closes(answer: Any) -> Ruling:
     expected = {
         '{"interaction_type": "update_only"}': False,
         "Hello": True,
@@ -209,7 +127,7 @@ def _judge_what_closes(answer: Any) -> str | None:
 
 
 @_exercise("03.2")
-def _judge_wants_answer(answer: Any) -> str | None:
+def _judge_wants_answer(answer: Any) -> Ruling:
     for request, expected in (
         ({"interaction_type": "response_required", "response_id": 1}, True),
         ({"interaction_type": "reminder_required", "response_id": 2}, True),
@@ -220,23 +138,23 @@ def _judge_wants_answer(answer: Any) -> str | None:
         ({"interaction_type": "response_required", "response_id": True}, False),
         ({}, False),
     ):
-        if wrong := _differs(expected, answer(request)):
-            return f"{wrong} for {request}"
-    return None
+        if (got := answer(request)) != expected:
+            return failed(repr(expected), f"{got!r} for {request}")
+    return OK
 
 
 @_exercise("04.1")
-def _judge_pasted_url(answer: Any) -> str | None:
+def _judge_pasted_url(answer: Any) -> Ruling:
     return _differs("wss://voice.example.com/llm-websocket/", answer)
 
 
 @_exercise("04.2")
-def _judge_reminder(answer: Any) -> str | None:
+def _judge_reminder(answer: Any) -> Ruling:
     if not isinstance(answer, CallRecord):
-        return f"expected the record of a call, got {type(answer).__name__}"
+        return failed("the record of a call", type(answer).__name__)
     nudges = [turn for turn in answer.turns if turn.kind == "reminder"]
     if not nudges:
-        return "expected a reminder_required among the frames, got none"
+        return failed("a reminder_required among the frames", "none")
     if not nudges[-1].heard:
-        return "expected an answer to the reminder, got none"
-    return None
+        return failed("an answer to the reminder", "none")
+    return OK

@@ -1,0 +1,143 @@
+"""Check what a learner built: a whole step, or the answer to one exercise.
+
+A step is judged by the package's own checks, on the wire: those that it should pass by now, with
+those of later steps listed as "not yet". Then a call is placed, and what the platform dropped in it
+is told as well. An exercise gets one of three verdicts: ``ok``, ``not attempted yet``, or
+``not yet: expected ..., got ...``.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, Final
+
+from fastapi import FastAPI, WebSocket
+
+from llmws_tutorial.checks import CASES, Case, Conditions, Finding, Profile, judge
+from llmws_tutorial.checks.case import OK, failed
+from llmws_tutorial.checks.sockets import Sockets
+from llmws_tutorial.errors import SetupError
+from llmws_tutorial.notebook.exercises import EXERCISES, app_with, finish
+from llmws_tutorial.notebook.runtime import serve
+from llmws_tutorial.simulator import place_call
+
+STEPS: Final = ("01", "02", "03", "04")
+"""The steps that have something to check."""
+PATIENCE_S: Final = 2.0
+"""How long to wait for something that must come: the servers of these steps answer at once."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of a check; shown in a cell as its text."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def check(what: str, answer: Any) -> Verdict:
+    """Check a step, ``check("01", app)``, or an exercise, ``check("01.1", answer)``.
+
+    Args:
+        what: the number of the step, or the id of the exercise.
+        answer: for a step, what you built: an app, a server, a tunnel or a responder's class; for
+            an exercise, your answer.
+
+    Raises:
+        SetupError: when there is no such step or exercise.
+    """
+    if what in STEPS:
+        return _check_step(what, answer)
+    if what not in EXERCISES:
+        known = ", ".join([*STEPS, *EXERCISES])
+        raise SetupError(f"there is nothing to check under {what!r}, expected one of {known}")
+    if _is_stub(answer):
+        return Verdict("not attempted yet")
+    try:
+        ruling = EXERCISES[what](answer)
+    except Exception as error:
+        ruling = failed("no error", f"{type(error).__name__}: {error}")
+    if ruling is OK:
+        return Verdict("ok")
+    return Verdict(f"not yet: expected {ruling.expected}, got {ruling.got}")
+
+
+def cases_of(step: str) -> list[Case]:
+    """The cases that a server should pass after a step of the guide."""
+    return [case for case in CASES if case.step <= step and Profile.GUIDE in case.profiles]
+
+
+def _check_step(step: str, built: Any) -> Verdict:
+    if hasattr(built, "websocket_url"):
+        return _check_url(step, built.websocket_url)
+    app = _wired(built) if isinstance(built, type) else built
+    with serve(app, name=f"check {step}", show_log=False) as server:
+        return _check_url(step, server.websocket_url)
+
+
+def _check_url(step: str, url: str) -> Verdict:
+    findings = finish(judge(Sockets(url), cases_of(step), Conditions(patience_s=PATIENCE_S)))
+    greets = any(finding.passed and finding.case.id == "begin/1" for finding in findings)
+    noticed = finish(_notice(url)) if greets else []  # a call to a mute agent is only silence
+    lines = [*_passed(step, findings), *_failed(findings), *noticed, *_not_yet(step)]
+    return Verdict("\n".join(lines))
+
+
+def _passed(step: str, findings: Sequence[Finding]) -> list[str]:
+    """The checks that are new in this step by name, and how many passed in all."""
+    passed = [finding.case for finding in findings if finding.passed]
+    new = [f"ok       {case.id:10} {case.title}" for case in passed if case.step == step]
+    return [*new, f"{len(passed)} of {len(findings)} passed"]
+
+
+def _failed(findings: Sequence[Finding]) -> list[str]:
+    return [str(finding) for finding in findings if not finding.passed]
+
+
+def _not_yet(step: str) -> list[str]:
+    """The checks of later steps, by topic."""
+    lines = []
+    for later in sorted({case.step for case in CASES if case.step > step}):
+        topics: dict[str, list[str]] = {}
+        for case in CASES:
+            if case.step == later:
+                topics.setdefault(case.topic, []).append(case.id.partition("/")[2])
+        named = ", ".join(f"{topic} {' '.join(numbers)}" for topic, numbers in topics.items())
+        lines.append(f"not yet  step {later}: {named}")
+    return lines
+
+
+async def _notice(url: str) -> list[str]:
+    """Place a call, and tell what the platform would notice; of a good one, nothing."""
+    record = await place_call(url, ["Hello?"], timeout_s=PATIENCE_S)
+    noticed = [f"dropped in a call: {frame.dropped}" for frame in record.dropped]
+    if record.lapses:
+        noticed.append("a caller waited for an answer in vain")
+    if record.disconnection_reason != "user_hangup":
+        noticed.append(f"a call ended as {record.disconnection_reason}")
+    return noticed
+
+
+def _wired(responder: type) -> FastAPI:
+    """An app around a class with begin_message and draft_response."""
+
+    async def llm_websocket(ws: WebSocket, call_id: str) -> None:
+        await ws.accept()
+        llm = responder()
+        await llm.begin_message(ws)
+        async for text in ws.iter_text():
+            await llm.draft_response(json.loads(text), ws)
+
+    return app_with(llm_websocket)
+
+
+def _is_stub(answer: Any) -> bool:
+    """Whether an answer is still ``...``, or a function whose body is."""
+    if not isinstance(answer, FunctionType):
+        return answer is ...
+    code = answer.__code__
+    does_nothing = not code.co_names and set(code.co_consts) <= {None, answer.__doc__}
+    return does_nothing and not code.co_cellvars
