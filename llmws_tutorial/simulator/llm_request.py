@@ -208,7 +208,11 @@ def read_request(request: Any) -> LlmRequest:
     """
     if not isinstance(request, dict):
         raise ValueError("the body is no JSON object, expected one with model and messages")
-    return msgspec.convert(request, LlmRequest)
+    try:
+        return msgspec.convert(request, LlmRequest)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        raise ValueError(text[0].lower() + text[1:]) from None
 
 
 def _made_up(schema: dict[str, Any], root: dict[str, Any], depth: int = 0) -> Any:
