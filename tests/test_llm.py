@@ -19,18 +19,33 @@ from llmws_tutorial.server import Settings, create_app
 from llmws_tutorial.server.llm import NUDGE, LlmResponder, connect, conversation
 from llmws_tutorial.server.session import EXCUSE
 from llmws_tutorial.simulator import CallRecord, dial, place_call
-from tests.scripted_llm import ScriptedLlm
+from llmws_tutorial.simulator.llm_endpoint import create_endpoint
+from llmws_tutorial.simulator.scripted_llm import (
+    Empty,
+    Hang,
+    Raw,
+    Say,
+    Script,
+    ScriptedLlm,
+    Step,
+    Wait,
+)
 from tests.test_cli import child, complaint, llmws, press_ctrl_c, read_until
 
 QUICK = Settings(first_piece_s=0.3, next_piece_s=0.3)
-EMPTY: dict[str, Any] = {"id": "1", "choices": []}
 PATIENCE_S = 5.0
+WORDLESS = 'data: {"id": "1", "choices": [{"index": 0, "delta": {}}]}'
+SECRET = 'data: {"error": {"message": "a secret", "code": "too_much"}}'
+
+
+def model_that(*steps: Step, status: int = 200) -> ScriptedLlm:
+    return ScriptedLlm([Script(steps=steps, status=status)])
 
 
 @contextlib.contextmanager
 def agent(model: ScriptedLlm, settings: Settings | None = None) -> Iterator[str]:
     """The URL of a server whose agent speaks with the model."""
-    with serve(model.app, name="model", show_log=False) as endpoint:
+    with serve(create_endpoint(model), name="model", show_log=False) as endpoint:
         responder = LlmResponder("m", client=connect(f"{endpoint.url}v1"))
         app = create_app(responder, settings=settings or Settings())
         with serve(app, name="agent", show_log=False) as server:
@@ -43,30 +58,31 @@ def call(model: ScriptedLlm, *says: str | None, settings: Settings | None = None
 
 
 def roles(model: ScriptedLlm) -> list[tuple[str, str]]:
-    return [(message["role"], message["content"]) for message in model.asked[-1]["messages"]]
+    return [
+        (message["role"], message["content"]) for message in model.asked[-1].request["messages"]
+    ]
 
 
 def test_the_models_words_are_spoken_as_they_come() -> None:
-    model = ScriptedLlm(
-        [EMPTY, "We are ", 0.01, "open.", {**EMPTY, "choices": [{"index": 0, "delta": {}}]}]
-    )
+    model = model_that(Empty(), Say("We are "), Wait(0.01), Say("open."), Raw(WORDLESS))
     record = call(model, "Are you open?")
     assert str(record).splitlines()[-1] == "agent: We are open."
     assert len([frame for frame in record.frames if '"content":"open."' in str(frame.data)]) == 1
-    assert (record.dropped, model.aborted) == ([], 0)
+    assert (record.dropped, model.asked[0].outcome) == ([], "finished")
 
 
 def test_the_model_is_told_how_to_speak_and_what_was_said() -> None:
-    model = ScriptedLlm(["Yes."])
+    model = model_that(Say("Yes."))
     call(model, "Are you open?")
     (role, prompt), *said = roles(model)
-    assert (role, model.asked[0]["stream"], model.asked[0]["model"]) == ("system", True, "m")
+    request = model.asked[0].request
+    assert (role, request["stream"], request["model"]) == ("system", True, "m")
     assert "spoken aloud" in prompt
     assert said == [("assistant", "How may I help you?"), ("user", "Are you open?")]
 
 
 def test_a_silence_is_answered_with_a_nudge() -> None:
-    model = ScriptedLlm(["Are you there?"])
+    model = model_that(Say("Are you there?"))
     call(model, None)
     assert roles(model)[-1] == ("system", NUDGE)
 
@@ -74,24 +90,24 @@ def test_a_silence_is_answered_with_a_nudge() -> None:
 @pytest.mark.parametrize(
     "model",
     [
-        ScriptedLlm(status=500),
-        ScriptedLlm(status=401),
-        ScriptedLlm([]),
-        ScriptedLlm([EMPTY]),
-        ScriptedLlm([PATIENCE_S, "too late"]),
+        model_that(status=500),
+        model_that(status=401),
+        model_that(),
+        model_that(Empty()),
+        model_that(Hang()),
     ],
     ids=["broken", "refused", "wordless", "empty", "slow"],
 )
 def test_a_model_that_fails_ends_the_turn_in_words(model: ScriptedLlm) -> None:
-    settings = QUICK if model.pieces[:1] == [PATIENCE_S] else Settings()
+    settings = QUICK if model.scripts[0].steps == (Hang(),) else Settings()
     assert str(call(model, "Hello?", settings=settings)).splitlines()[-1] == f"agent: {EXCUSE}"
 
 
 @pytest.mark.parametrize(
     ("model", "problem"),
     [
-        (ScriptedLlm(status=401), "the model 'm' answered with HTTP 401 (no code)"),
-        (ScriptedLlm([{"error": {"message": "a secret", "code": "too_much"}}]), "(too_much)"),
+        (model_that(status=401), "the model 'm' answered with HTTP 401 (invalid_api_key)"),
+        (model_that(Raw(SECRET)), "(too_much)"),
         (None, "the model 'm' cannot be reached at http://127.0.0.1:9/v1/"),
     ],
 )
@@ -101,7 +117,9 @@ def test_why_a_model_failed_is_one_line_without_its_words(
     with contextlib.ExitStack() as stack:
         url = "http://127.0.0.1:9/"
         if model is not None:
-            url = stack.enter_context(serve(model.app, name="model", show_log=False)).url
+            url = stack.enter_context(
+                serve(create_endpoint(model), name="model", show_log=False)
+            ).url
         app = create_app(LlmResponder("m", client=connect(f"{url}v1")), settings=Settings())
         server = stack.enter_context(serve(app, name="agent", show_log=False))
         with caplog.at_level(logging.INFO):
@@ -112,19 +130,22 @@ def test_why_a_model_failed_is_one_line_without_its_words(
 
 
 def test_a_turn_that_dies_closes_the_stream_to_the_model_at_once() -> None:
-    model = ScriptedLlm(["la ", *([0.02, "la "] * 500)])
+    model = model_that(Say("la "), Hang())
+
+    def outcomes() -> list[str]:
+        return [asked.outcome for asked in model.asked]
 
     async def interrupt(url: str) -> None:
         async with dial(url, speed=200) as line:
             await line.listen(PATIENCE_S)
             await line.say("Sing!")
-            await until(lambda: model.open == 1)
+            await until(lambda: outcomes() == ["running"])
             await line.say("Another one!")
-            await until(lambda: (model.open, model.aborted) == (1, 1))
+            await until(lambda: outcomes() == ["aborted", "running"])
 
     with agent(model) as url:
         asyncio.run(interrupt(url))
-        asyncio.run(until(lambda: (model.open, model.aborted) == (0, 2)))
+        asyncio.run(until(lambda: outcomes() == ["aborted", "aborted"]))
 
 
 async def until(happened: Any) -> None:
@@ -168,9 +189,9 @@ def test_an_agent_over_a_model_is_one_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    model = ScriptedLlm(["We are ", "open."])
+    model = model_that(Say("We are "), Say("open."))
     (tmp_path / ".env").write_text("OPENAI_API_KEY=from-the-file\nOPENAI_BASE_URL=\n")
-    with serve(model.app, name="model", show_log=False) as endpoint:
+    with serve(create_endpoint(model), name="model", show_log=False) as endpoint:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{endpoint.url}v1")
         monkeypatch.setenv("LLMWS_SECRET", "s3cret")
         with child("serve", "--model", "m", "--port", "0") as process:

@@ -10,6 +10,8 @@ Where to look, from the logic out to the socket::
     a server to call              memory (a function); address, opening, driver, dialer (a socket)
     what is left of it            record, latency, log; recording, comparison, replay; webhooks
     many at once                  playing, report, witness
+    a model to be asked           scripted_llm, and what it reads and writes: llm_request,
+                                  llm_chunks; llm_script (a file), llm_endpoint (a port)
 
 A frame from a server passes `driver`, which reads it from the socket; `call.receive`, where
 `verdict` parses it, `answers` finds its turn, and `speech` takes its text; and `record`, with the

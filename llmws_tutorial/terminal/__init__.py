@@ -1,5 +1,6 @@
-"""The stand-in in a terminal: be the caller, play scenarios, replay a call."""
+"""The stand-ins in a terminal: be the caller, play scenarios, replay a call, be the model."""
 
 from llmws_tutorial.terminal.commands import call, replay_calls, run_scenarios
+from llmws_tutorial.terminal.scripted_model import serve_model
 
-__all__ = ["call", "replay_calls", "run_scenarios"]
+__all__ = ["call", "replay_calls", "run_scenarios", "serve_model"]
