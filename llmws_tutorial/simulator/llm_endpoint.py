@@ -105,7 +105,7 @@ class _Reply(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answering = asyncio.create_task(self._answer(scope, receive, send))
-        leaving = asyncio.create_task(_gone(receive))
+        leaving = asyncio.ensure_future(receive())  # behind the body nothing comes but the end
         both = {answering, leaving}
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -157,12 +157,6 @@ async def _begin(send: Send, content_type: str) -> None:
 async def _send(send: Send, line: str) -> None:
     body = f"{line}\n\n".encode()
     await send({"type": "http.response.body", "body": body, "more_body": True})
-
-
-async def _gone(receive: Receive) -> None:
-    """Wait until the client has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _refusal(error: UpstreamRefused) -> JSONResponse:
