@@ -1,4 +1,4 @@
-"""What a model sends: chunks of the chat-completions API, and the completion they make up."""
+"""What a model sends: chunks, and the whole completion that they make up."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ Chunk = dict[str, Any]
 
 
 class ChunkWriter:
-    """Writes the chunks of one answer, in the shapes and the order in which OpenAI does.
+    """Writes the chunks of one answer, in OpenAI's shapes and order.
 
     Attributes:
         tells_usage: whether the tokens are told in the end.

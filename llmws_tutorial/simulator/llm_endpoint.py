@@ -60,9 +60,10 @@ def create_endpoint(llm: ScriptedLlm) -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def served(llm: ScriptedLlm, *, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
-    """Serve a scripted model in this event loop; yields its base URL, which ends in ``/v1``.
+    """Serve a scripted model in this event loop, and yield its base URL.
 
-    Leaving the block cuts every connection, and returns when nothing of the server is left.
+    The URL ends in ``/v1``. Leaving the block cuts every connection, and returns when
+    nothing of the server is left.
 
     Args:
         llm: the model.

@@ -1,6 +1,7 @@
-"""What a model is asked: a request of the chat-completions API, checked as a provider does.
+"""What a model is asked: a request, checked as a provider does.
 
-Fields that are not named here are taken and not looked at, as is whatever is null.
+The shapes are those of OpenAI's chat completions. Fields that are not named here are
+taken and not looked at, as is whatever is null.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A stand-in for the model provider: it says what its script says, late, wrongly, or not at all.
+"""A stand-in for the model provider: it says what its script says, or fails.
 
 A request is answered by the first script that matches what the user said last and is not used up.
 Everything that was asked is kept, with how it ended: so one sees from the provider's side what a

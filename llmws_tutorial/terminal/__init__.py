@@ -1,4 +1,4 @@
-"""The stand-ins in a terminal: be the caller, play scenarios, replay a call, be the model."""
+"""The stand-ins in a terminal: call, play scenarios, replay, serve a model."""
 
 from llmws_tutorial.terminal.commands import call, replay_calls, run_scenarios
 from llmws_tutorial.terminal.scripted_model import serve_model
