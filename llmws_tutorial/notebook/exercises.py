@@ -1,4 +1,4 @@
-"""The judges of the exercises: each rules on an answer as a check rules on a server.
+"""The judges of the exercises: they rule on answers as checks on servers.
 
 A judge never raises on purpose; what the answer itself raises is ruled on by whoever asks.
 """
