@@ -1,0 +1,93 @@
+/**
+ * Step 2 of the guide: a dummy response system, not yet wired to the endpoint.
+ *
+ * The types are the guide's, field by field. The server is still the one of step 1.
+ */
+
+import { promisify } from "node:util";
+
+import express from "express";
+
+import { messagesOf, serve } from "./serve.mjs";
+
+const app = express();
+app.get("/", (_request, response) => response.type("text/plain").send("Hello World!"));
+
+/**
+ * What one side said in one go.
+ *
+ * @typedef {object} Utterance
+ * @property {"agent" | "user"} role
+ * @property {string} content
+ */
+
+/**
+ * What the platform sends: a live transcript, and whether it wants an answer.
+ *
+ * @typedef {object} Request
+ * @property {number} [response_id] absent on update_only: there is nothing to answer
+ * @property {Utterance[]} transcript
+ * @property {"update_only" | "response_required" | "reminder_required"} interaction_type
+ */
+
+/**
+ * What your server sends: something for the agent to say.
+ *
+ * @typedef {object} Response
+ * @property {number} [response_id] the id of the request it answers; 0 for the first message
+ * @property {string} content
+ * @property {boolean} content_complete
+ * @property {boolean} end_call
+ */
+
+/** A response system without a model: one greeting, and one answer to everything. */
+class LLMDummyMock {
+  /** Greet the caller: the first message answers no request, so its id is 0. */
+  async beginMessage(ws) {
+    await send(ws, { response_id: 0, ...speech("How may I help you?") });
+  }
+
+  /**
+   * Apologise when an answer is wanted; stay quiet on a mere update.
+   *
+   * @param {Request} request
+   * @param {import("ws").WebSocket} ws
+   */
+  async draftResponse(request, ws) {
+    if (request.interaction_type === "update_only") return;
+    const { response_id } = request;
+    try {
+      await send(ws, { response_id, ...speech("I am sorry, can you say that again?") });
+    } catch (error) {
+      console.error("Error in sending a response:", error.message);
+    }
+  }
+}
+
+/** Put a text into a complete response; whoever sends it adds the id. */
+function speech(content) {
+  return { content, content_complete: true, end_call: false };
+}
+
+/**
+ * Send a response; done when the socket has taken it, so that a slow peer slows us down.
+ *
+ * @param {import("ws").WebSocket} ws
+ * @param {Response} response
+ */
+async function send(ws, response) {
+  await promisify(ws.send).call(ws, JSON.stringify(response));
+}
+
+/**
+ * Hold the connection of one call and log every message on it.
+ *
+ * @type {import("./serve.mjs").CallHandler}
+ */
+async function llmWebsocket(ws, callId) {
+  for await (const [data] of messagesOf(ws)) {
+    console.log("call %j: received %j", callId, data.toString());
+  }
+}
+
+serve(app, llmWebsocket);
