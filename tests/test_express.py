@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -335,6 +336,18 @@ def test_a_path_of_no_call_is_refused_before_the_upgrade(wired: Running, path: s
         connect(f"ws://{wired.address}/{path}", proxy=None),
     ):
         pass
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("neighbour")
+def test_who_resets_the_connection_while_being_refused_harms_nobody(wired: Running) -> None:
+    """Often: what the server has read when the reset comes is a matter of luck."""
+    host, port = wired.address.split(":")
+    nowhere = UPGRADE.replace("llm-websocket/{}", "nowhere")
+    for number in range(300):
+        with socket.create_connection((host, int(port)), PATIENCE_S) as connected:
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connected.sendall(f"{nowhere}\r\n".encode() + bytes(number % 3 * 60_000))
 
 
 @pytest.mark.slow
