@@ -11,18 +11,20 @@ import signal
 import socket
 import struct
 import subprocess
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
+import nbformat
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
-from llmws_tutorial.checks import run_checks
+from llmws_tutorial.checks import Finding, run_checks
 from llmws_tutorial.notebook import serve
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.simulator import place_call
@@ -134,10 +136,14 @@ def neighbour(wired: Running) -> Iterator[None]:
         assert heard(ws) == apology(7)
 
 
-def passed(url: str) -> list[str]:
-    """The ids of the checks that a server passes."""
-    findings = asyncio.run(asyncio.wait_for(run_checks(url), 60))
-    return [finding.case.id for finding in findings if finding.passed]
+def passed(*urls: str) -> list[list[str]]:
+    """The ids of the checks that each server passes; all are judged at once."""
+
+    async def run() -> list[list[Finding]]:
+        return await asyncio.gather(*map(run_checks, urls))
+
+    judged = asyncio.run(asyncio.wait_for(run(), 120))
+    return [[finding.case.id for finding in findings if finding.passed] for findings in judged]
 
 
 @pytest.mark.slow
@@ -146,8 +152,8 @@ def test_a_step_passes_what_its_twin_in_python_passes(
     installed: Path, step: int, twin: Any
 ) -> None:
     with running(installed / f"step{step}.mjs") as server, serve(twin, show_log=False) as python:
-        found = passed(server.url)
-        assert found == passed(python.websocket_url)
+        found, expected = passed(server.url, python.websocket_url)
+        assert found == expected
         assert ("begin/1" in found) is (step == 3)
 
 
@@ -391,6 +397,20 @@ def test_what_a_step_changes_fits_on_a_screen(step: int) -> None:
     removed = [line for line in changed if line[0] == "-"]
     assert len(changed) <= A_SCREEN
     assert len(removed) <= 8
+
+
+@pytest.mark.parametrize(
+    ("language", "program", "indent"),
+    [
+        ("python", Path(step3.__file__), "    "),
+        ("javascript", EXPRESS / "step3.mjs", "  "),
+    ],
+)
+def test_the_notebook_shows_the_loop_as_it_is(language: str, program: Path, indent: str) -> None:
+    notebook = nbformat.read(PROJECT / "notebooks" / "03_wiring.ipynb", as_version=4)
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    [loop] = re.findall(rf"^```{language}\n(.+?)^```$", prose, re.MULTILINE | re.DOTALL)
+    assert textwrap.indent(loop, indent) in program.read_text(), f"copy it from {program.name}"
 
 
 def test_the_lock_file_names_no_registry() -> None:

@@ -113,7 +113,7 @@ function parseOrNull(text) {
  * @type {import("./serve.mjs").CallHandler}
  */
 async function llmWebsocket(ws, callId) {
-  const messages = messagesOf(ws); // before the greeting: what comes meanwhile waits
+  const messages = messagesOf(ws); // from here on nothing is lost
   const llm = new LLMDummyMock();
   try {
     await llm.beginMessage(ws);
