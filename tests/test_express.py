@@ -44,8 +44,8 @@ from tests.test_steps import (
 EXPRESS: Final = PROJECT / "examples" / "express"
 PATIENCE_S: Final = 5.0
 STOP_S: Final = 2.0
-A_SCREEN: Final = 90
-"""How many lines a difference may have: with its context lines it is read in one go."""
+A_SCREEN: Final = 70
+"""How many lines a step may change, so that one reads them in one go."""
 NO_MASK: Final = b"\x81\x02{}"
 BROKEN: Final = """
 import express from "express";

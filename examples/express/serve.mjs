@@ -11,6 +11,7 @@ const CALL_PATH = /^\/llm-websocket\/([\w.~%-]+)(?:\?.*)?$/;
 const NOT_FOUND = "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 const MESSAGE_BYTES = 2 ** 20; // every message holds the whole transcript, so they grow
 const WAITING_MESSAGES = 16;
+const QUIET_MS = 20_000; // then TCP asks whether the peer is still there
 const DRAIN_MS = 1000;
 
 /**
@@ -20,7 +21,7 @@ const DRAIN_MS = 1000;
  * @param {CallHandler} handler what to do with one call
  */
 export function serve(app, handler) {
-  const server = createServer({ keepAlive: true }, app); // notices peers that vanish silently
+  const server = createServer({ keepAlive: true, keepAliveInitialDelay: QUIET_MS }, app);
   const calls = new WebSocketServer({
     noServer: true,
     maxPayload: MESSAGE_BYTES,
@@ -50,10 +51,16 @@ export function messagesOf(ws) {
   return on(ws, "message", { close: ["close"], highWaterMark: WAITING_MESSAGES });
 }
 
-/** Hold one call: whatever goes wrong in it ends this call, and no other. */
+/**
+ * Hold one call: whatever goes wrong in it ends this call, and no other.
+ *
+ * @param {import("ws").WebSocket} ws
+ * @param {string} callId
+ * @param {CallHandler} handler
+ */
 async function hold(ws, callId, handler) {
-  // Its loop throws the error. One that comes after the loop would find no listener, and an
-  // "error" event without a listener ends the process, with every call in it.
+  // What goes wrong on the socket is thrown in the handler's loop. After the loop nobody would
+  // listen, and an "error" event without a listener ends the process, with every call in it.
   ws.on("error", () => {});
   console.log("call %j: connected", callId);
   try {
@@ -66,13 +73,22 @@ async function hold(ws, callId, handler) {
   console.log("call %j: closed", callId);
 }
 
-/** Answer an upgrade that leads nowhere, before it becomes a WebSocket. */
+/**
+ * Answer an upgrade that leads nowhere, before it becomes a WebSocket.
+ *
+ * @param {import("node:stream").Duplex} socket
+ */
 function refuse(socket) {
   socket.on("error", () => {}); // the peer may be gone; see above
   socket.end(NOT_FOUND, () => socket.destroy());
 }
 
-/** Take no new calls, tell the open ones that the server goes away, and leave. */
+/**
+ * Take no new calls, tell the open ones that the server goes away, and leave.
+ *
+ * @param {import("node:http").Server} server
+ * @param {WebSocketServer} calls
+ */
 function stop(server, calls) {
   server.close();
   calls.close();

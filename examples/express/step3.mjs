@@ -16,35 +16,28 @@ app.get("/", (_request, response) => response.type("text/plain").send("Hello Wor
 
 /**
  * What one side said in one go.
+ * @typedef {{ role: "agent" | "user", content: string }} Utterance
  *
- * @typedef {object} Utterance
- * @property {"agent" | "user"} role
- * @property {string} content
- */
-
-/**
  * What the platform sends: a live transcript, and whether it wants an answer.
- *
  * @typedef {object} Request
  * @property {number} [response_id] absent on update_only: there is nothing to answer
  * @property {Utterance[]} transcript
  * @property {"update_only" | "response_required" | "reminder_required"} interaction_type
- */
-
-/**
- * What your server sends: something for the agent to say.
  *
+ * What your server sends: something for the agent to say.
  * @typedef {object} Response
  * @property {number} [response_id] the id of the request it answers; 0 for the first message
  * @property {string} content
  * @property {boolean} content_complete
  * @property {boolean} end_call
+ *
+ * @typedef {import("ws").WebSocket} WebSocket
  */
 
 /** A response system without a model: one greeting, and one answer to everything. */
 class LLMDummyMock {
   /** Greet the caller: the first message answers no request, so its id is 0. */
-  async beginMessage(ws) {
+  async beginMessage(/** @type {WebSocket} */ ws) {
     await send(ws, { response_id: 0, ...speech("How may I help you?") });
   }
 
@@ -52,7 +45,7 @@ class LLMDummyMock {
    * Apologise when an answer is wanted; stay quiet on a mere update.
    *
    * @param {Request} request
-   * @param {import("ws").WebSocket} ws
+   * @param {WebSocket} ws
    */
   async draftResponse(request, ws) {
     if (request.interaction_type === "update_only") return;
@@ -60,20 +53,20 @@ class LLMDummyMock {
     try {
       await send(ws, { response_id, ...speech("I am sorry, can you say that again?") });
     } catch (error) {
-      console.error("Error in sending a response:", error.message);
+      console.error("Error in sending a response:", error);
     }
   }
 }
 
 /** Put a text into a complete response; whoever sends it adds the id. */
-function speech(content) {
+function speech(/** @type {string} */ content) {
   return { content, content_complete: true, end_call: false };
 }
 
 /**
  * Send a response; done when the socket has taken it, so that a slow peer slows us down.
  *
- * @param {import("ws").WebSocket} ws
+ * @param {WebSocket} ws
  * @param {Response} response
  */
 async function send(ws, response) {
@@ -99,7 +92,7 @@ function parse(data, isBinary) {
 }
 
 /** Read JSON; null, which is no request either, stands for what is none. */
-function parseOrNull(text) {
+function parseOrNull(/** @type {string} */ text) {
   try {
     return JSON.parse(text);
   } catch {
