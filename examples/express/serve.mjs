@@ -12,7 +12,7 @@ const NOT_FOUND = "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length
 const MESSAGE_BYTES = 2 ** 20; // every message holds the whole transcript, so they grow
 const WAITING_MESSAGES = 16;
 const QUIET_MS = 20_000; // then TCP asks whether the peer is still there
-const DRAIN_MS = 1000;
+const DRAIN_MS = 500;
 
 /**
  * Serve an Express app, and with it every call at `/llm-websocket/{call_id}`.
