@@ -134,7 +134,8 @@ class Case:
         moves: what is done, in order.
         judge: rules on what was seen.
         needs: what it cannot do without.
-        scripts: what the model does, one script for each time it is asked; only with `Need.LLM`.
+        scripts: what the model does, if there is one: a script for each time it is asked, the last
+            one for all further times; `when` is how the caller's words end that it answers.
         company: which other cases may run at the same time.
     """
 

@@ -60,7 +60,7 @@ class _Probe:
         self._news = asyncio.Event()
         self._patience_s = conditions.patience_s
         self._model = conditions.llm or ScriptedLlm()
-        self._mark = str(secrets.randbelow(900_000) + 100_000)
+        self._mark = f" My number is {secrets.randbelow(900_000) + 100_000}."
         self._scripts = _marked(case.scripts, self._mark)
 
     async def run(self) -> None:
@@ -124,8 +124,8 @@ class _Probe:
         await self._within_reason(move.line, self._line(move.line).update(move.said))
 
     async def _ask(self, move: moves.Ask) -> None:
-        if self._case.scripts and move.said:
-            move = replace(move, said=f"{move.said} My number is {self._mark}.")
+        if self._case.scripts and self._conditions.llm and move.said:
+            move = replace(move, said=f"{move.said}{self._mark}")
         await self._within_reason(move.line, self._line(move.line).ask(move))
 
     async def _send(self, move: moves.Send) -> None:
@@ -211,5 +211,5 @@ def _marked(scripts: Sequence[Script], mark: str) -> list[Script]:
 
     The last one answers whatever else is asked.
     """
-    known = [replace(script, when=mark) for script in scripts]
+    known = [replace(script, when=f"{script.when}{mark}") for script in scripts]
     return [*(replace(script, times=1) for script in known[:-1]), *known[-1:]]
