@@ -9,6 +9,7 @@ Without I/O: `stream` hands out the chunks in process; `llm_endpoint` puts them 
 
 import asyncio
 import contextlib
+import copy
 import json
 import re
 import time
@@ -62,12 +63,14 @@ class CallTool:
             the tool's schema requires.
         call_id: the id of the call; None makes one up.
         otherwise: what is said when no tool matches.
+        is_invented: whether the name is called as it stands, though no such tool is offered.
     """
 
     name: str = "*"
     arguments: dict[str, Any] | str | None = None
     call_id: str | None = None
     otherwise: str = ""
+    is_invented: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ class ScriptedLlm:
             UpstreamRefused: before the first chunk, as the script says or the request deserves.
             UpstreamBroken: in the middle, as the script says.
         """
-        with self.answering(request) as answer:
+        with self.answering(copy.deepcopy(request)) as answer:  # its client may write on in it
             async with contextlib.aclosing(answer.chunks()) as chunks:
                 async for chunk in chunks:
                     if not isinstance(chunk, Raw):
@@ -321,6 +324,8 @@ class Answer:
             case Say(text):
                 return self._writer.say(text)
         function = _find(step.name, self.request.offered)
+        if step.is_invented:
+            function = Function(name=step.name)
         if function is None:
             return self._writer.say(step.otherwise)
         arguments = step.arguments
