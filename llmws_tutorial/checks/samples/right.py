@@ -24,7 +24,8 @@ WEBHOOK_KEY: Final = "test-api-key"
 """What webhooks are signed with."""
 EXCUSE: Final = "I am sorry, something went wrong. Can you say that again?"
 """What the agent says when the model fails."""
-_FIELDS: Final = {"book": "day", "end_call": "", "transfer_call": "number", "press_digit": "digit"}
+ACTIONS: Final = {"end_call": "", "transfer_call": "number", "press_digit": "digit"}
+"""What a turn can end with, and the argument that it takes."""
 TOOLS: Final = [
     {
         "type": "function",
@@ -37,7 +38,7 @@ TOOLS: Final = [
             },
         },
     }
-    for name, field in _FIELDS.items()
+    for name, field in {"book": "day", **ACTIONS}.items()
 ]
 """What the model may call."""
 
@@ -182,7 +183,7 @@ class Right:
         elif "press" in said:
             yield self.act(call, "press_digit", {"digit": "1"})
         elif "appointment" in said:
-            yield "One moment, please. ", {}
+            yield self.hold()
             await self.use_tool(call, "book", '{"day": "tomorrow"}')
             yield "You are booked for tomorrow.", {}
         else:
@@ -212,17 +213,14 @@ class Right:
                     yield text, {}
             if not tool_calls:
                 return
-            yield "One moment, please. ", {}
-            messages.append({"role": "assistant", "tool_calls": list(tool_calls.values())})
-            for tool_call in tool_calls.values():
-                name, arguments = tool_call["function"]["name"], tool_call["function"]["arguments"]
-                if name != "book":
-                    yield self.act(call, name, json.loads(arguments))
+            for function in (tool_call["function"] for tool_call in tool_calls.values()):
+                if function["name"] in ACTIONS:
+                    yield self.act(call, function["name"], json.loads(function["arguments"]))
                     return
-                result = await self.use_tool(call, name, arguments)
-                messages.append(
-                    {"role": "tool", "tool_call_id": tool_call["id"], "content": result}
-                )
+            yield self.hold()
+            messages.append({"role": "assistant", "tool_calls": list(tool_calls.values())})
+            messages.extend(await self.use_tools(call, list(tool_calls.values())))
+        yield EXCUSE, {}
 
     def body(self, messages: list[Json]) -> Json:
         """Ask a model of the chat-completions API."""
@@ -245,18 +243,47 @@ class Right:
                 if delta.get("content"):
                     yield delta["content"]
 
+    def hold(self) -> Piece:
+        """Say that something takes a moment, before it does."""
+        return "One moment, please. ", {}
+
+    async def use_tools(self, call: SampleCall, tool_calls: list[Json]) -> list[Json]:
+        """Run each tool that the model called, and tell it what came of that."""
+        return [
+            {
+                "role": "tool",
+                "tool_call_id": tool_call["id"],
+                "content": await self.use_tool(call, **tool_call["function"]),
+            }
+            for tool_call in tool_calls
+        ]
+
     async def use_tool(self, call: SampleCall, name: str, arguments: str) -> str:
         """Run a tool and note it; what was done already in this call is not done again."""
-        read = json.loads(arguments)
-        key = (call.call_id, name, json.dumps(read, sort_keys=True))
+        if name != "book":
+            return f"There is no tool {name}."
+        day = json.loads(arguments)["day"]
+        key = (call.call_id, name, day)
         if key not in self.done:
-            tool_call_id = f"tool_{secrets.token_hex(6)}"
-            await call.send(
-                "tool_call_invocation", tool_call_id=tool_call_id, name=name, arguments=arguments
-            )
-            self.done[key] = f"booked for {read['day']}"
-            await call.send("tool_call_result", tool_call_id=tool_call_id, content=self.done[key])
+            tool_call_id = await self.note_call(call, name, arguments)
+            self.done[key] = await self.book(day)
+            await self.note_result(call, tool_call_id, self.done[key])
         return self.done[key]
+
+    async def note_call(self, call: SampleCall, name: str, arguments: str) -> str:
+        """Note that a tool is called, under an id that no other call of a tool has."""
+        tool_call_id = f"tool_{secrets.token_hex(6)}"
+        note = {"tool_call_id": tool_call_id, "name": name, "arguments": arguments}
+        await call.send("tool_call_invocation", **note)
+        return tool_call_id
+
+    async def note_result(self, call: SampleCall, tool_call_id: str, content: str) -> None:
+        """Note what a tool returned."""
+        await call.send("tool_call_result", tool_call_id=tool_call_id, content=content)
+
+    async def book(self, day: str) -> str:
+        """Book an appointment: the one tool that there is."""
+        return f"booked for {day}"
 
     # The webhook
 
