@@ -1,4 +1,4 @@
-"""The notes about tools that a server sent, also those that the platform cannot read."""
+"""The notes about tools that a server sent, also those that cannot be read."""
 
 import json
 from collections.abc import Iterator
