@@ -207,7 +207,7 @@ def test_only_a_model_is_told_which_script_is_meant() -> None:
     for has_model in (True, False):
         said = finding_about(Right, case, has_model=has_model).exchange
         assert said is not None
-        assert any("My number is" in str(sent) for sent in said.of(Sent)) is has_model
+        assert any("My number is" in str(sent.data) for sent in said.of(Sent)) is has_model
 
 
 @pytest.mark.parametrize("case_id", WITHOUT_MODEL)
