@@ -108,7 +108,7 @@ class Line:
             response_id=move.response_id,
         )
         request = kind(response_id=move.response_id, **self._transcript())
-        await self.send(move.frame or write(request))
+        await self.send(move.frame or write(request), move.pieces)
 
     async def hang_up(self) -> None:
         """Close the socket with 1000, and let the server close its end."""

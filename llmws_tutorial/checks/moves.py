@@ -63,7 +63,9 @@ class Ask:
         response_id: the id of the request; a new one ends the turns of all older ones.
         said: the caller's words; empty: none besides those of before.
         kind: which event it is.
+        frame: the frame that asks, as it stands; empty: made from the above.
         line: the call.
+        pieces: in how many WebSocket fragments it is sent.
     """
 
     response_id: int
@@ -71,10 +73,11 @@ class Ask:
     kind: Literal["response_required", "reminder_required"] = "response_required"
     frame: str = ""
     line: str = "a"
+    pieces: int = 1
 
     def __str__(self) -> str:
         if self.frame:
-            return str(Send(self.frame))
+            return str(Send(self.frame, pieces=self.pieces))
         said = f": the caller has said {self.said!r}" if self.said else ""
         return f"{self.kind}, response_id {self.response_id}{said}"
 

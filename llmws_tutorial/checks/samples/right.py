@@ -53,6 +53,10 @@ class BadFrame(Exception):
     """A frame that no platform would send; the text is the reason to close with."""
 
 
+class BadEvent(Exception):
+    """A signed body that is no event."""
+
+
 class Right:
     """A server that is right in every way.
 
@@ -292,13 +296,26 @@ class Right:
         body = await request.body()
         try:
             self.verify(body, request.headers.get(SIGNATURE_HEADER))
+            event = self.parse_event(body)
         except BadSignature:
             return Response(status_code=401)
-        return Response(status_code=self.know(json.loads(body)))
+        except BadEvent:
+            return Response(status_code=400)
+        return Response(status_code=self.know(event))
 
     def verify(self, body: bytes, signature: str | None) -> None:
         """Raise BadSignature unless the platform signed this body just now."""
         verify(body, WEBHOOK_KEY, signature)
+
+    def parse_event(self, body: bytes) -> Json:
+        """Read an event; a signature does not make one of what is no JSON object."""
+        try:
+            event = json.loads(body)
+        except (ValueError, RecursionError):
+            raise BadEvent from None
+        if not isinstance(event, dict):
+            raise BadEvent
+        return event
 
     def know(self, event: Json) -> int:
         """Take an event, known or not; the answer is the HTTP status."""
