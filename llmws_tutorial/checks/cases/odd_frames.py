@@ -88,7 +88,20 @@ UNKNOWN_IN_UPDATE: Final = _frame("update_only", **_MORE)
 UNKNOWN_IN_REQUEST: Final = _frame("response_required", response_id=1, **_MORE)
 LONG: Final = _request(_said("hello " * (_LONG // 6)))
 SPREAD: Final = json.dumps(json.loads(_request(_HELLO, _said())), indent=2)
-FACTS: Final = _frame("call_details", call={"call_id": "other", "from_number": "+15550100"})
+FACTS: Final = _frame(
+    "call_details",
+    call={
+        "call_type": "phone_call",
+        "call_id": "check_facts",
+        "agent_id": "agent",
+        "call_status": "ongoing",
+        "direction": "inbound",
+        "from_number": "+15550100",
+        "to_number": "+15550101",
+        "metadata": {},
+        "retell_llm_dynamic_variables": {"name": "Ada"},
+    },
+)
 
 
 def sent(frames: Frames) -> tuple[Move, ...]:
