@@ -1,6 +1,5 @@
 """Servers that odd input upsets, each in one way."""
 
-import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -252,14 +251,20 @@ class ReadsLines(Right):
         return super().parse(text and text.partition("\n")[0])
 
 
-class TakesFactsOnce(Right):
-    """Keeps the facts of the call in what can be filled only once, as a future."""
+class FilesFactsOnce(Right):
+    """Files the facts of a call where there is room for one set of them."""
+
+    def __init__(self, model: Model | None = None) -> None:
+        """Begin with nothing on file."""
+        super().__init__(model)
+        self.files: set[SampleCall] = set()
 
     async def take(self, call: SampleCall, message: Json) -> None:
-        """Raise as a future does when it has its result already."""
-        is_new = message.get("interaction_type") == "call_details" and message.get("call")
-        if is_new and call.facts.is_set():
-            raise asyncio.InvalidStateError
+        """File the facts, if there are any; a database would raise as well."""
+        if message.get("interaction_type") == "call_details" and message.get("call"):
+            if call in self.files:
+                raise KeyError("there is a file of this call already")
+            self.files.add(call)
         await super().take(call, message)
 
 
@@ -312,7 +317,7 @@ WRONG: Final[dict[str, type[Right]]] = {
     "input/16": EchoesNan,
     "input/17": StartsAfresh,
     "input/18": ReadsLines,
-    "input/19": TakesFactsOnce,
+    "input/19": FilesFactsOnce,
     "input/20": LimitsUtterances,
     "input/21": NamesBinaryOtherwise,
     "input/22": NamesTextOtherwise,
