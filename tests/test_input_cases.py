@@ -1,19 +1,24 @@
 """Odd input: what ends a call, what must not, and which servers are right in either way."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any, Final
 
 import pytest
 from fastapi import FastAPI, WebSocket
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from llmws_tutorial.checks import CASES, Case, Finding, Verdict, in_memory, judge, select
 from llmws_tutorial.checks.cases import odd_frames as odd
 from llmws_tutorial.checks.exchange import Ended, Exchange, Got
+from llmws_tutorial.checks.moves import Ask
 from llmws_tutorial.checks.samples.odd_input import WRONG
 from llmws_tutorial.checks.samples.right import BadFrame, Json, Right
 from llmws_tutorial.checks.samples.sample_call import SampleCall
-from llmws_tutorial.messages import Response
+from llmws_tutorial.checks.sockets import Sockets
+from llmws_tutorial.messages import Response, write
 from llmws_tutorial.server import DummyResponder, create_app
 from llmws_tutorial.simulator.verdict import read_frame
 from llmws_tutorial.steps import step1, step3
@@ -53,6 +58,10 @@ def seen(*events: Ended | Got) -> Exchange:
     exchange = Exchange(lambda: 0.0)
     exchange.events.extend(events)
     return exchange
+
+
+def response(response_id: int) -> str:
+    return write(Response(response_id=response_id, content="I see.", content_complete=True))
 
 
 def closed(code: int = 1002, reason: str = "") -> Ended:
@@ -301,6 +310,33 @@ def test_what_must_be_answered_is_a_request_whose_last_words_are_the_callers(nam
 @pytest.mark.parametrize("size", [len(odd.LONG), len(odd.DEEP)])
 def test_no_frame_is_above_the_limit_of_a_mebibyte(size: int) -> None:
     assert 200_000 <= size < 2**20
+
+
+def test_a_message_in_fragments_is_cut_over_lines_and_is_json() -> None:
+    asked = Ask(1, frame=odd.SPREAD, pieces=3)
+    assert len(odd.SPREAD.splitlines()) == 3
+    assert str(asked).endswith(", in 3 fragments")
+    assert json.loads(odd.SPREAD)["transcript"][-1]["role"] == "user"
+
+
+def test_a_message_in_fragments_arrives_so_over_a_socket() -> None:
+    fragments: list[str | bytes] = []
+
+    async def answer(ws: ServerConnection) -> None:
+        await ws.send(response(0))
+        with contextlib.suppress(ConnectionClosed):
+            fragments.extend([piece async for piece in ws.recv_streaming() if piece])
+            await ws.send(response(1))
+            await ws.wait_closed()
+
+    async def run() -> list[Finding]:
+        async with serve(answer, "127.0.0.1", 0) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            return await judge(Sockets(f"ws://127.0.0.1:{port}/"), [case("input/18")])
+
+    [finding] = asyncio.run(asyncio.wait_for(run(), 10))
+    assert (finding.verdict, len(fragments)) == (Verdict.OK, 3)
+    assert "".join(map(str, fragments)) == odd.SPREAD
 
 
 def test_every_frame_has_its_line() -> None:

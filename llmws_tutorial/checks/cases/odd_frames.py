@@ -87,7 +87,7 @@ _MORE: Final = {
 UNKNOWN_IN_UPDATE: Final = _frame("update_only", **_MORE)
 UNKNOWN_IN_REQUEST: Final = _frame("response_required", response_id=1, **_MORE)
 LONG: Final = _request(_said("hello " * (_LONG // 6)))
-SPREAD: Final = json.dumps(json.loads(_request(_HELLO, _said())), indent=2)
+SPREAD: Final = _request(_HELLO, _said()).replace(', "', ',\n"', 2)
 FACTS: Final = _frame(
     "call_details",
     call={

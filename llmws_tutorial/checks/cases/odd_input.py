@@ -173,7 +173,7 @@ CASES: Final = (
     _odd(
         id="input/6",
         title="survives an unknown event",
-        requirement="A message with an unknown interaction_type changes nothing.",
+        requirement="A message with an unknown interaction_type leaves the call as it was.",
         why="The day that the platform adds an event, every call ends at it.",
         source="docs/protocol.md, sections 3 and 6",
         grade=Grade.REFERENCE,
@@ -184,7 +184,7 @@ CASES: Final = (
     _odd(
         id="input/7",
         title="survives a message without interaction_type",
-        requirement="A message without interaction_type changes nothing.",
+        requirement="A message without interaction_type leaves the call as it was.",
         why="Reading a field that is not there raises, and the caller hears the line drop.",
         source="docs/protocol.md, section 6",
         grade=Grade.FIELD,
@@ -248,7 +248,7 @@ CASES: Final = (
     _odd(
         id="input/12",
         title="survives a request without a proper id",
-        requirement="A request whose response_id is missing or no number changes nothing.",
+        requirement="A request whose response_id is missing or no number does not end the call.",
         why="An id that cannot be read raises, and the call is lost for one message.",
         source="docs/protocol.md, section 6",
         grade=Grade.REFERENCE,

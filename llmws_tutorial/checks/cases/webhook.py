@@ -57,8 +57,8 @@ def _hour() -> bytes:
 
 
 _RAW: Final = (
-    b'{ "call" : {"duration_ms":1.0, "call_id":"check_raw",\n'
-    b'   "transcript":"User: caf\\u00e9 \\u003c3 \\/ 5"},\n  "event":"call_analyzed"}\n'
+    b'{ "call" : {"duration_ms":1.0, "call_id":"check_raw", '
+    b'"transcript":"User: caf\\u00e9 \\u003c3 \\/ 5"},  "event":"call_analyzed"} '
 )
 """What no writer writes: blanks, order, escapes and 1.0 are lost when it is read and written."""
 
