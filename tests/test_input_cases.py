@@ -22,7 +22,7 @@ from llmws_tutorial.messages import Response, write
 from llmws_tutorial.server import DummyResponder, create_app
 from llmws_tutorial.simulator.verdict import read_frame
 from llmws_tutorial.steps import step1, step3
-from tests.judging import findings_about
+from tests.judging import findings_about, ruling
 from tests.virtual_time import run_virtually
 
 INPUT: Final = [case for case in CASES if case.topic == "input"]
@@ -43,11 +43,6 @@ def findings_of(app: FastAPI, *ids: str) -> list[Finding]:
             return await judge(transport, [case(one) for one in ids] or INPUT)
 
     return run_virtually(run())
-
-
-def ruling(server: type[Right], case_id: str) -> str:
-    [finding] = findings_about(server, [case(case_id)])
-    return str(finding.ruling)
 
 
 def not_ok(findings: list[Finding]) -> dict[str, Verdict]:
