@@ -67,6 +67,7 @@ class Line:
         self._spoken_s = 0.0
         self._frames = 0
         self._socket: Socket | None = None
+        self._abandoned: list[Socket] = []
         self._beating: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         exchange.turns[name] = self._answers.turns
@@ -116,16 +117,21 @@ class Line:
             self._leave()
             self._note(Ended, by_server=False, is_clean=await self._socket.hang_up())
 
-    def drop(self) -> None:
-        """Break the connection."""
+    def drop(self, *, silently: bool = False) -> None:
+        """Break the connection; silently: the server's end of it stays open to the end."""
         if self._socket is not None and self.is_open:
             self._leave()
-            self._socket.drop()
+            if silently:
+                self._abandoned.append(self._socket)
+            else:
+                self._socket.drop()
             self._note(Ended, by_server=False)
 
     async def close(self) -> None:
         """Leave nothing open and nothing running."""
         self.drop()
+        for socket in self._abandoned:
+            socket.drop()
         for task in (self._reading, self._beating):
             if task is not None:
                 task.cancel()

@@ -20,6 +20,7 @@ Message = MutableMapping[str, Any]
 App = Callable[..., Awaitable[None]]
 """An ASGI app: takes scope, receive and send."""
 ABNORMAL: Final = 1006
+_CLOSE_S: Final = 5.0  # an app may have something to do after a call
 _HOST: Final = (b"host", b"127.0.0.1")
 
 
@@ -157,7 +158,8 @@ class _Socket:
 
     async def hang_up(self) -> bool:
         self._leave({"type": "websocket.disconnect", "code": 1000, "reason": ""})
-        return True
+        done, _ = await asyncio.wait([self.running], timeout=_CLOSE_S)
+        return bool(done)
 
     def drop(self) -> None:
         self._leave({"type": "websocket.disconnect", "code": ABNORMAL})

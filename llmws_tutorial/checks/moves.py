@@ -150,11 +150,19 @@ class HangUp:
 
 @dataclass(frozen=True)
 class Drop:
-    """Break the connection without a close frame, as a bad network does."""
+    """Break the connection without a close frame, as a bad network does.
+
+    Attributes:
+        line: the call.
+        silently: whether the server is not told: its end of the line stays open.
+    """
 
     line: str = "a"
+    silently: bool = False
 
     def __str__(self) -> str:
+        if self.silently:
+            return "lose the line, and the server is not told"
         return "drop the line (no close frame)"
 
 

@@ -147,7 +147,7 @@ class _Probe:
         await self._line(move.line).hang_up()
 
     async def _drop(self, move: moves.Drop) -> None:
-        self._line(move.line).drop()
+        self._line(move.line).drop(silently=move.silently)
 
     async def _model_asked(self, move: moves.ModelAsked) -> None:
         await self._until_model(lambda: len(self._upstream()) >= move.times, self._patience_s, move)

@@ -19,6 +19,8 @@ from llmws_tutorial.checks.moves import Answered, Ask, Greeted, Open, Send, Upda
 from llmws_tutorial.checks.rules import all_of, is_answered, stays_open
 
 _EIGHT: Final = tuple("abcdefgh")
+_SAID: Final = "I would like to book a table for tomorrow evening at eight".split()
+_ORDER: Final = "58213"
 _UTTERANCES: Final = 700
 _WORDS: Final = 20
 
@@ -35,28 +37,45 @@ def _long_request() -> str:
     )
 
 
-def _keeps_calls_apart(exchange: Exchange) -> Ruling:
-    for line, own in (("a", {0, 1}), ("b", {0, 7})):
+def _keeps_ids_apart(exchange: Exchange) -> Ruling:
+    for line, own in (("a", (1, 2)), ("b", (7,))):
         for got, response in exchange.pieces(line):
-            if response.response_id not in own:
-                expected = f"in this call only answers to {max(own)}"
+            if response.response_id not in (0, *own):
+                expected = f"in this call only answers to {' and '.join(map(str, own))}"
                 return failed(expected, f"one to {response.response_id}", got)
     return OK
+
+
+def _keeps_words_apart(exchange: Exchange) -> Ruling:
+    told = ""
+    for got, response in exchange.pieces("a"):
+        told += response.content
+        if _ORDER in told:
+            return failed("no word of what another caller has said", _ORDER, got)
+    return OK
+
+
+def _is_kept_out(exchange: Exchange) -> bool:
+    """Whether the socket never opened, or was closed before a word was said."""
+    if not exchange.was_open:
+        return True
+    return exchange.ended() is not None and not any(exchange.pieces())
 
 
 def _refuses_a_wrong_secret(exchange: Exchange) -> Ruling:
     if not exchange.has_secret:
         expected = "a secret in the path, /llm-websocket/<secret>/{call_id}"
         return not_strict(expected, "a path that anybody can guess")
-    for opened in exchange.of(Opened):
-        return failed("a refusal at a wrong secret", "an open socket", opened)
-    return OK
+    if _is_kept_out(exchange):
+        return OK
+    return failed("a refusal at a wrong secret", "an open socket", exchange.of(Opened)[0])
 
 
 def _refuses_browsers(exchange: Exchange) -> Ruling:
-    for opened in exchange.of(Opened):
-        return not_strict("a refusal of a browser's socket", "an open socket", opened)
-    return OK
+    if _is_kept_out(exchange):
+        return OK
+    opened = exchange.of(Opened)[0]
+    return not_strict("a refusal of a browser's socket", "an open socket", opened)
 
 
 CASES: Final = (
@@ -71,13 +90,13 @@ CASES: Final = (
         fix="accept the socket, then loop over its messages instead of returning",
         step="01",
         profiles=BOTH,
-        moves=(Open(), Watch()),
+        moves=(Open(), Watch(1.0)),
         judge=stays_open(),
     ),
     Case(
         id="calls/2",
-        title="keeps the call at an update",
-        requirement="An update keeps the call open, whatever the server makes of it.",
+        title="keeps the call while the caller speaks",
+        requirement="Updates keep the call open, whatever the server makes of them.",
         why="Updates come several times a second: a server that ends at one ends every call.",
         source="docs/protocol.md, section 6",
         grade=Grade.REFERENCE,
@@ -85,13 +104,14 @@ CASES: Final = (
         fix="stay in the receive loop after a message",
         step="01",
         profiles=BOTH,
-        moves=(Open(), Update(), Watch()),
+        moves=(Open(), *map(Update, _SAID), Watch()),
         judge=stays_open(),
     ),
     Case(
         id="calls/3",
         title="keeps two calls apart",
-        requirement="Two calls at once are answered each under its own id, on its own socket.",
+        requirement="Two calls at once are answered each on its own socket, under its own ids, "
+        "and from its own words.",
         why="One caller hears what was meant for another.",
         source="docs/protocol.md, section 2",
         grade=Grade.REFERENCE,
@@ -104,13 +124,17 @@ CASES: Final = (
             Open(line="b"),
             Greeted(),
             Greeted(line="b"),
-            Ask(7, line="b"),
+            Ask(7, f"My order number is {_ORDER}.", line="b"),
             Ask(1),
             Answered(1),
             Answered(7, line="b"),
+            Ask(2, "What is my order number?"),
+            Answered(2),
             Watch(),
         ),
-        judge=all_of(_keeps_calls_apart, is_answered(1), is_answered(7, line="b")),
+        judge=all_of(
+            _keeps_ids_apart, _keeps_words_apart, is_answered(1, 2), is_answered(7, line="b")
+        ),
     ),
     Case(
         id="calls/4",
@@ -125,7 +149,7 @@ CASES: Final = (
         profiles=BOTH,
         moves=(
             *(Open(line=line) for line in _EIGHT),
-            *(Ask(1, line=line) for line in _EIGHT),
+            *(Ask(1, "What are your opening hours?", line=line) for line in _EIGHT),
             *(Answered(1, line=line) for line in _EIGHT),
         ),
         judge=all_of(*(is_answered(1, line=line) for line in _EIGHT)),
@@ -179,7 +203,7 @@ CASES: Final = (
         fix="configure /llm-websocket/<a long random word>/, compare it before accepting, "
         "answer HTTP 403",
         step="08",
-        moves=(Open(is_wrong=True),),
+        moves=(Open(is_wrong=True), Watch(1.0)),
         judge=_refuses_a_wrong_secret,
     ),
     Case(
@@ -192,7 +216,7 @@ CASES: Final = (
         severity=Severity.ADVICE,
         fix="answer HTTP 403 when the request has an Origin header",
         step="08",
-        moves=(Open(origin="https://elsewhere.example"),),
+        moves=(Open(origin="https://elsewhere.example"), Watch(1.0)),
         judge=_refuses_browsers,
     ),
 )

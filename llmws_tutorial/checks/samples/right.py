@@ -87,15 +87,18 @@ class Right:
         try:
             await self.configure(call)
             if call_id not in self.greeted:
-                call.greet_later(self.greet(call))
+                call.beside(self.greet(call))
             while (message := await ws.receive())["type"] == "websocket.receive":
                 await self.take(call, self.parse(message.get("text")))
+            call.code = message["code"]
         except BadFrame as bad:
             await ws.close(1002, str(bad))
-        except OSError:
-            pass  # the peer has gone while something was said to it
         finally:
-            call.end()
+            await self.leave(call)
+
+    async def leave(self, call: SampleCall) -> None:
+        """Give up what is being made for a caller who has gone, however it ended."""
+        call.end()
 
     def lets_in(self, ws: WebSocket, secret: str) -> bool:
         """Whether the caller knows the secret, and is no browser."""
@@ -159,8 +162,6 @@ class Right:
         try:
             async for content, fields in self.pieces(call, request):
                 await call.say(response_id, content, **fields)
-        except OSError:
-            return  # the caller has gone
         except Exception:
             await call.say(response_id, EXCUSE)
         await call.finish(response_id)

@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
-from fastapi import WebSocket
+from fastapi import WebSocket, WebSocketDisconnect
+from fastapi.websockets import WebSocketState
 
 
 class SampleCall:
@@ -15,19 +17,27 @@ class SampleCall:
         call_id: stays the same when the call is dialled again.
         facts: set once ``call_details`` came.
         says_goodbye: whether the agent has begun to hang up.
+        code: what the platform has closed with (1006: the line broke); None as long as it is there.
     """
 
     def __init__(self, ws: WebSocket, call_id: str) -> None:
         self.call_id = call_id
         self.facts = asyncio.Event()
         self.says_goodbye = False
+        self.code: int | None = None
         self._ws = ws
         self._answering: asyncio.Task[None] | None = None
-        self._greeting: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
 
     async def send(self, response_type: str, **fields: Any) -> None:
-        """Send one message."""
-        await self._ws.send_text(json.dumps({"response_type": response_type, **fields}))
+        """Send one message; for a caller who has gone it is thrown away."""
+        if self._ws.application_state is WebSocketState.CONNECTED:
+            with suppress(WebSocketDisconnect):
+                await self._ws.send_text(json.dumps({"response_type": response_type, **fields}))
+
+    async def close(self, code: int = 1000) -> None:
+        """Close the socket, and with it the call: hardly ever right."""
+        await self._ws.close(code)
 
     async def say(self, response_id: int, content: str, **fields: Any) -> None:
         """Send a piece of an answer that goes on."""
@@ -50,12 +60,17 @@ class SampleCall:
         if self._answering is not None:
             self._answering.cancel()
 
-    def greet_later(self, greeting: Coroutine[Any, Any, None]) -> None:
-        """Greet as soon as that waits for nothing any more."""
-        self._greeting = asyncio.create_task(greeting)
+    async def whole(self) -> None:
+        """Wait until the answer that is being given is whole."""
+        if self._answering is not None:
+            await self._answering
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the answers, such as a greeting that waits; it ends with the call."""
+        self._beside.append(asyncio.create_task(work))
 
     def end(self) -> None:
         """Leave nothing running."""
         self.stop()
-        if self._greeting is not None:
-            self._greeting.cancel()
+        for task in self._beside:
+            task.cancel()
