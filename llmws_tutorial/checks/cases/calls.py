@@ -19,7 +19,10 @@ from llmws_tutorial.checks.moves import Answered, Ask, Greeted, Open, Send, Upda
 from llmws_tutorial.checks.rules import all_of, is_answered, stays_open
 
 _EIGHT: Final = tuple("abcdefgh")
-_SAID: Final = "I would like to book a table for tomorrow evening at eight".split()
+_SAID: Final = (
+    *("I", "would", "like", "to", "book", "a", "table", "for", "two"),
+    *("tomorrow", "evening", "at", "eight"),
+)
 _ORDER: Final = "58213"
 _UTTERANCES: Final = 700
 _WORDS: Final = 20
