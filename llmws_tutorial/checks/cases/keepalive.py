@@ -59,9 +59,10 @@ def _beats(exchange: Exchange) -> list[_Beat]:
     knows_them = bool({at for _, at in pings} & {at for _, at in left})
     beats = []
     for sent, timestamp in pings:
-        echoes = [one for one in left if one[1] == timestamp or not knows_them]
-        left = [one for one in left if one not in echoes[:1]]
-        beats.append(_Beat(sent, echoes[0][0].at_s if echoes else None))
+        echo = next((one for one in left if one[1] == timestamp or not knows_them), None)
+        if echo is not None:
+            left.remove(echo)
+        beats.append(_Beat(sent, echo[0].at_s if echo else None))
     return beats
 
 

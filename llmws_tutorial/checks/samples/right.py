@@ -98,7 +98,7 @@ class Right:
 
     async def leave(self, call: SampleCall) -> None:
         """Give up what is being made for a caller who has gone, however it ended."""
-        call.end()
+        await call.end()
 
     def lets_in(self, ws: WebSocket, secret: str) -> bool:
         """Whether the caller knows the secret, and is no browser."""

@@ -69,8 +69,9 @@ class SampleCall:
         """Do something beside the answers, such as a greeting that waits; it ends with the call."""
         self._beside.append(asyncio.create_task(work))
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """Leave nothing running."""
-        self.stop()
-        for task in self._beside:
+        tasks = [*self._beside, *filter(None, [self._answering])]
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
