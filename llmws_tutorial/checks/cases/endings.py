@@ -31,7 +31,7 @@ from llmws_tutorial.checks.rules import is_answered
 from llmws_tutorial.simulator.scripted_llm import CallTool, Say, Script, Wait
 
 _LONG: Final = (Script(steps=(Say("One. "), *(Wait(0.2), Say("And more. ")) * 45)),)
-_MANY: Final = tuple(f"caller {number}" for number in range(1, 21))
+_MANY: Final = tuple("bcdefghijklmnopqrstu")
 _PRICE: Final = "What is the price of a ticket?"
 
 
