@@ -68,12 +68,17 @@ class Got(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Ended(Event):
-    """The socket is gone: by the server with a code (1006: no close frame), or by us."""
+    """The socket is gone: by the server with a code (1006: no close frame), or by us.
+
+    When we hung up, `is_clean` says whether the server closed its end, and `took_s` how long we
+    waited for that (seconds).
+    """
 
     code: int | None = None
     reason: str = ""
     by_server: bool = True
     is_clean: bool = True
+    took_s: float = 0.0
 
     def __str__(self) -> str:
         if not self.by_server:

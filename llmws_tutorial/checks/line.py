@@ -115,7 +115,10 @@ class Line:
         """Close the socket with 1000, and let the server close its end."""
         if self._socket is not None and self.is_open:
             self._leave()
-            self._note(Ended, by_server=False, is_clean=await self._socket.hang_up())
+            began_s = self._exchange.now_s
+            is_clean = await self._socket.hang_up()
+            took_s = self._exchange.now_s - began_s
+            self._note(Ended, by_server=False, is_clean=is_clean, took_s=took_s)
 
     def drop(self, *, silently: bool = False) -> None:
         """Break the connection; silently: the server's end of it stays open to the end."""

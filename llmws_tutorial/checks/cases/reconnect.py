@@ -17,7 +17,7 @@ from llmws_tutorial.checks.case import (
 from llmws_tutorial.checks.exchange import Event, Exchange, Got, Opened
 from llmws_tutorial.checks.moves import Answered, Ask, Drop, Greeted, Open, Watch
 from llmws_tutorial.checks.rules import is_answered
-from llmws_tutorial.messages import Config, ConfigFields
+from llmws_tutorial.messages import BEGIN_RESPONSE_ID, Config, ConfigFields, Response
 from llmws_tutorial.simulator.scripted_llm import Say, Script
 
 _LATE_ID: Final = 141
@@ -52,15 +52,23 @@ def _is_again(event: Event) -> bool:
     return isinstance(event, Opened) and event.again
 
 
+def _greetings(events: list[Event]) -> list[tuple[Event, Response]]:
+    """The pieces of a first message among these events."""
+    return [
+        (event, event.message)
+        for event in events
+        if isinstance(event, Got)
+        and isinstance(event.message, Response)
+        and event.message.response_id == BEGIN_RESPONSE_ID
+    ]
+
+
 def _does_not_greet_again(exchange: Exchange) -> Ruling:
-    greeting = exchange.turn(0)
-    _, after = _sockets(exchange)
-    if not after or greeting is None or greeting.complete_at_s is None:
-        return OK
-    if greeting.complete_at_s > after[0].at_s:
-        return OK  # the caller had not been greeted yet
-    for got, response in exchange.pieces():
-        if got in after and response.response_id == 0 and response.content:
+    before, after = map(_greetings, _sockets(exchange))
+    if not any(response.content_complete for _, response in before):
+        return OK  # the caller has not been greeted yet
+    for got, response in after:
+        if response.content:
             return failed("no first message on the new socket", "another one", got)
     return OK
 

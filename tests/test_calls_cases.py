@@ -1,0 +1,103 @@
+"""What the cases of the call itself say of servers, wrong ones and others."""
+
+import asyncio
+
+import pytest
+from fastapi import WebSocket
+
+from llmws_tutorial.checks.samples.calls import WRONG
+from llmws_tutorial.checks.samples.right import Json, Right
+from llmws_tutorial.checks.samples.sample_call import SampleCall
+from tests.judging import ruling
+
+WORDS = {
+    "calls/1": "failed: expected an open call, got the server closed with 1000 ''",
+    "calls/2": "failed: expected an open call, got the server closed with 1008 ''",
+    "calls/3": "failed: expected no word of what another caller has said, got 58213",
+    "calls/4": "failed: expected a whole answer with response_id 1, got none",
+    "calls/5": "failed: expected a whole answer with response_id 1, got none",
+    "calls/6": "failed: expected an open call, got the server closed with 1000 ''",
+    "calls/7": "failed: expected a refusal at a wrong secret, got an open socket",
+    "calls/8": "not strict: expected a refusal of a browser's socket, got an open socket",
+}
+
+
+@pytest.mark.parametrize("case_id", WORDS)
+def test_a_failure_says_what_was_expected_and_what_came(case_id: str) -> None:
+    assert ruling(WRONG[case_id], case_id) == WORDS[case_id]
+
+
+class SharesIds(Right):
+    """Answers each call under the id that was asked last in any."""
+
+    async def take_request(self, call: SampleCall, request: Json) -> None:
+        self.last = request["response_id"]
+        await super().take_request(call, request)
+
+    async def answer(self, call: SampleCall, request: Json) -> None:
+        await super().answer(call, {**request, "response_id": self.last})
+
+
+def test_an_id_of_another_call_is_found() -> None:
+    said = "failed: expected in this call only answers to 7, got one to 1"
+    assert ruling(SharesIds, "calls/3") == said
+
+
+class ClosesFirst(Right):
+    """Lets everybody in, and shows the wrong ones out at once."""
+
+    async def take_call(self, ws: WebSocket, secret: str, call_id: str) -> None:
+        if self.lets_in(ws, secret):
+            await super().take_call(ws, secret, call_id)
+        else:
+            await ws.accept()
+            await ws.close(1008)
+
+
+@pytest.mark.parametrize("case_id", ["calls/7", "calls/8"])
+def test_a_socket_that_is_closed_before_a_word_was_said_is_refused(case_id: str) -> None:
+    assert ruling(ClosesFirst, case_id) == "ok"
+
+
+class GreetsFirst(Right):
+    """Lets everybody in, and shows the wrong ones out after a greeting."""
+
+    async def take_call(self, ws: WebSocket, secret: str, call_id: str) -> None:
+        await ws.accept()
+        await SampleCall(ws, call_id).finish(0, "Hello.")
+        await ws.close(1008)
+
+
+def test_a_socket_that_is_closed_after_a_greeting_is_not_refused() -> None:
+    assert ruling(GreetsFirst, "calls/7") == WORDS["calls/7"]
+    assert ruling(GreetsFirst, "calls/8") == WORDS["calls/8"]
+
+
+class Slow(Right):
+    """Takes four seconds for everything that it says, one word at a time."""
+
+    async def answer(self, call: SampleCall, request: Json) -> None:
+        for word in ("Let ", "me ", "see. ", "Yes."):
+            await asyncio.sleep(1)
+            await call.say(request["response_id"], word)
+        await call.finish(request["response_id"])
+
+
+@pytest.mark.parametrize("case_id", WORDS)
+def test_a_slow_server_is_right(case_id: str) -> None:
+    assert ruling(Slow, case_id) == "ok"
+
+
+class Waits(Right):
+    """Reads nothing while it answers, and says no first message."""
+
+    async def greet(self, call: SampleCall) -> None:
+        await call.finish(0)
+
+    async def take_request(self, call: SampleCall, request: Json) -> None:
+        await self.answer(call, request)
+
+
+@pytest.mark.parametrize("case_id", WORDS)
+def test_a_server_that_does_one_thing_after_the_other_is_right(case_id: str) -> None:
+    assert ruling(Waits, case_id) == "ok"
