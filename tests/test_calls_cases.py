@@ -5,10 +5,13 @@ import asyncio
 import pytest
 from fastapi import WebSocket
 
+from llmws_tutorial.checks import in_memory, judge, select
 from llmws_tutorial.checks.samples.calls import WRONG
 from llmws_tutorial.checks.samples.right import Json, Right
 from llmws_tutorial.checks.samples.sample_call import SampleCall
+from llmws_tutorial.steps import step3
 from tests.judging import ruling
+from tests.virtual_time import run_virtually
 
 WORDS = {
     "calls/1": "failed: expected an open call, got the server closed with 1000 ''",
@@ -41,6 +44,18 @@ class SharesIds(Right):
 def test_an_id_of_another_call_is_found() -> None:
     said = "failed: expected in this call only answers to 7, got one to 1"
     assert ruling(SharesIds, "calls/3") == said
+
+
+def test_a_path_without_a_secret_could_be_better() -> None:
+    async def run() -> str:
+        async with in_memory(step3.app) as transport:
+            [finding] = await judge(transport, select("calls/7"))
+        return str(finding.ruling)
+
+    assert run_virtually(run()) == (
+        "not strict: expected a secret in the path, /llm-websocket/<secret>/{call_id}, "
+        "got a path that anybody can guess"
+    )
 
 
 class ClosesFirst(Right):

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
-from llmws_tutorial.checks import CASES
+from llmws_tutorial.checks import CASES, select
+from llmws_tutorial.checks.moves import HangUp
 from llmws_tutorial.checks.samples.endings import WRONG
 from llmws_tutorial.checks.samples.right import Json, Model, Piece, Right
 from llmws_tutorial.checks.samples.sample_call import SampleCall
-from tests.judging import ruling
+from tests.judging import findings_about, ruling
 
 GIVEN_UP = "failed: expected a generation that is given up with the call, got "
 OWN_END = "failed: expected a call that the caller ends, or an answer with end_call, got "
@@ -31,6 +33,13 @@ ALL = [case.id for case in CASES if case.topic == "endings"]
 @pytest.mark.parametrize("case_id", WORDS)
 def test_a_failure_says_what_was_expected_and_what_came(case_id: str) -> None:
     assert ruling(WRONG[case_id], case_id) == WORDS[case_id]
+
+
+def test_the_lost_connection_is_given_back_where_nobody_hangs_up() -> None:
+    [case] = select("endings/3")
+    patient = replace(case, moves=tuple(move for move in case.moves if move != HangUp()))
+    [finding] = findings_about(WRONG["endings/3"], [patient])
+    assert str(finding.ruling) == "ok"
 
 
 class NotesTheCall(Right):
