@@ -73,7 +73,7 @@ class SharesItsMemory(Right):
 
 
 class RunsOutOfConnections(Right):
-    """Takes a database connection for each question about the hours, and gives none back."""
+    """Takes a connection for each question about the hours, and gives none back."""
 
     def __init__(self, model: Model | None = None) -> None:
         """Open the few connections that there are."""

@@ -11,7 +11,7 @@ from llmws_tutorial.checks.samples.sample_call import SampleCall
 
 
 class FinishesForItself(Right):
-    """Lets the answer come to its end when the caller hangs up, to have all of it on record."""
+    """Lets an answer come to its end after the caller hung up, for the record."""
 
     async def leave(self, call: SampleCall) -> None:
         """Wait for the rest after a farewell; what a broken line leaves is no record."""

@@ -64,7 +64,7 @@ class CountsIds(Right):
 
 
 class RefusesASecond(Right):
-    """Takes the second socket of a call for a mistake, as long as the first looks open."""
+    """Takes a second socket for a mistake, as long as the first one looks open."""
 
     def __init__(self, model: Model | None = None) -> None:
         """Begin with no call."""

@@ -66,7 +66,7 @@ class SampleCall:
             await self._answering
 
     def beside(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something beside the answers, such as a greeting that waits; it ends with the call."""
+        """Do something beside the answers, as long as the call lasts."""
         self._beside.append(asyncio.create_task(work))
 
     async def end(self) -> None:
