@@ -108,13 +108,21 @@ class Send:
 
 @dataclass(frozen=True)
 class Answered:
-    """Wait until an answer is complete."""
+    """Wait until an answer is complete.
+
+    Attributes:
+        response_id: the id of the request.
+        line: the call.
+        within_s: how long to wait (seconds); None: as long as for anything that must come.
+    """
 
     response_id: int
     line: str = "a"
+    within_s: float | None = None
 
     def __str__(self) -> str:
-        return f"wait for the whole answer {self.response_id}"
+        long = "" if self.within_s is None else f" up to {self.within_s:g} s"
+        return f"wait{long} for the whole answer {self.response_id}"
 
 
 @dataclass(frozen=True)

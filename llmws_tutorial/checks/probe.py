@@ -80,10 +80,17 @@ class _Probe:
             self._lines[name] = Line(name, call_id, self._exchange, tell=self._news.set)
         return self._lines[name]
 
-    async def _until(self, condition: Callable[[], bool], line: str, what: object) -> None:
+    async def _until(
+        self,
+        condition: Callable[[], bool],
+        line: str,
+        what: object,
+        *,
+        within_s: float | None = None,
+    ) -> None:
         """Wait until something is so; once in vain, the next waits of the case are none."""
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._patience_s and (within_s or self._patience_s)):
                 while not condition():
                     if not self._line(line).is_open:
                         break
@@ -104,7 +111,12 @@ class _Probe:
         self._patience_s = patience_s  # a mute agent may answer nevertheless
 
     async def _answered(self, move: moves.Answered) -> None:
-        await self._until(lambda: self._is_complete(move.response_id, move.line), move.line, move)
+        await self._until(
+            lambda: self._is_complete(move.response_id, move.line),
+            move.line,
+            move,
+            within_s=move.within_s,
+        )
 
     async def _begun(self, move: moves.Begun) -> None:
         def has_begun() -> bool:

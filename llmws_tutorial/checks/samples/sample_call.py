@@ -31,9 +31,13 @@ class SampleCall:
 
     async def send(self, response_type: str, **fields: Any) -> None:
         """Send one message; for a caller who has gone it is thrown away."""
+        await self.write({"response_type": response_type, **fields})
+
+    async def write(self, message: dict[str, Any]) -> None:
+        """Put a message on the socket as it is."""
         if self._ws.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect):
-                await self._ws.send_text(json.dumps({"response_type": response_type, **fields}))
+                await self._ws.send_text(json.dumps(message))
 
     async def close(self, code: int = 1000) -> None:
         """Close the socket, and with it the call: hardly ever right."""
