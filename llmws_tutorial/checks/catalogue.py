@@ -14,6 +14,7 @@ from llmws_tutorial.checks.cases import (
     speech,
     tools,
     turns,
+    turns_llm,
     webhook,
 )
 from llmws_tutorial.errors import SetupError
@@ -22,6 +23,7 @@ CASES: Final[tuple[Case, ...]] = (
     *calls.CASES,
     *begin.CASES,
     *turns.CASES,
+    *turns_llm.CASES,
     *speech.CASES,
     *odd_input.CASES,
     *keepalive.CASES,

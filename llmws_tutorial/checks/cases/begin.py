@@ -4,9 +4,10 @@ from typing import Final
 
 from llmws_tutorial.checks.case import BOTH, OK, Case, Grade, Ruling, Severity, failed, not_seen
 from llmws_tutorial.checks.exchange import Exchange, Got
-from llmws_tutorial.checks.moves import Greeted, Open, Watch
-from llmws_tutorial.checks.rules import is_greeted
+from llmws_tutorial.checks.moves import Answered, Ask, Greeted, Open, Send, Watch
+from llmws_tutorial.checks.rules import all_of, drops_nothing, is_answered, is_greeted, stays_open
 from llmws_tutorial.messages import Config, Response
+from llmws_tutorial.simulator.verdict import Drop
 
 
 def _configures_first(exchange: Exchange) -> Ruling:
@@ -19,6 +20,20 @@ def _configures_first(exchange: Exchange) -> Ruling:
         if isinstance(got.message, Response):
             return failed("the config before the first message", "the first message", got)
     return OK
+
+
+def _asks_for_facts(exchange: Exchange) -> Ruling:
+    config = exchange.configs.get("b")
+    if config is None or not config.call_details:
+        return not_seen("a config that asks for call_details: a server need not")
+    return OK
+
+
+def _greets_nevertheless(exchange: Exchange) -> Ruling:
+    """A server that greets at all does so in the call without facts as well."""
+    if exchange.responses(0) or not exchange.responses(0, "b"):
+        return OK
+    return failed("a first message", "none, though a call with facts is greeted")
 
 
 CASES: Final = (
@@ -49,6 +64,44 @@ CASES: Final = (
         step="06",
         moves=(Open(), Greeted(), Watch()),
         judge=_configures_first,
+    ),
+    Case(
+        id="begin/3",
+        title="takes facts of the call that are missing",
+        requirement="A server that asks for call_details greets and answers also when each field "
+        "of them is missing.",
+        why="A web call has no numbers and a test call no metadata: such calls are mute or lost.",
+        source="docs/protocol.md, section 3",
+        grade=Grade.REFERENCE,
+        severity=Severity.ERROR,
+        fix="give each field of call a default where you read it, and greet without a name if "
+        "there is none",
+        step="06",
+        moves=(
+            Open(line="b"),
+            Greeted(line="b"),
+            Open(),
+            Send('{"interaction_type": "call_details", "call": {}}'),
+            Greeted(),
+            Ask(1),
+            Answered(1),
+        ),
+        judge=all_of(_asks_for_facts, stays_open(), _greets_nevertheless, is_answered(1)),
+    ),
+    Case(
+        id="begin/4",
+        title="greets once",
+        requirement="Nothing with response_id 0 follows a first message that is complete.",
+        why="A second greeting is not spoken: what it says is lost.",
+        source="docs/protocol.md, section 5",
+        grade=Grade.KIT,
+        severity=Severity.WARNING,
+        fix="greet at one place only: at once, or when call_details came; say everything else "
+        "under the id of a request",
+        step="02",
+        profiles=BOTH,
+        moves=(Open(), Greeted(), Watch(), Ask(1), Answered(1), Watch()),
+        judge=drops_nothing(Drop.SECOND_GREETING, expected="one first message"),
     ),
 )
 """In the order of the lessons."""

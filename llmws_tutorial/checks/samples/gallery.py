@@ -15,6 +15,7 @@ from llmws_tutorial.checks.samples import (
     speech,
     tools,
     turns,
+    turns_llm,
     webhook,
 )
 from llmws_tutorial.checks.samples.right import Right
@@ -23,6 +24,7 @@ WRONG: Final[dict[str, type[Right]]] = {
     **calls.WRONG,
     **begin.WRONG,
     **turns.WRONG,
+    **turns_llm.WRONG,
     **speech.WRONG,
     **odd_input.WRONG,
     **keepalive.WRONG,

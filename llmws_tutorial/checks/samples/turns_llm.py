@@ -1,0 +1,125 @@
+"""Servers that handle their model wrongly, each in one way."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Final
+
+from fastapi import WebSocket
+
+from llmws_tutorial.checks.samples.right import EXCUSE, Json, Model, Piece, Right
+from llmws_tutorial.checks.samples.sample_call import SampleCall
+from llmws_tutorial.errors import UpstreamBroken, UpstreamRefused
+
+
+class ReadsToTheEnd(Right):
+    """Reads a generation in a task that ends with the call, not with the answer."""
+
+    def __init__(self, model: Model | None = None) -> None:
+        super().__init__(model)
+        self.readers: dict[str, list[asyncio.Task[None]]] = {}
+
+    async def take_call(self, ws: WebSocket, secret: str, call_id: str) -> None:
+        """Hold a call, and stop reading when it is over."""
+        try:
+            await super().take_call(ws, secret, call_id)
+        finally:
+            for reader in self.readers.pop(call_id, ()):
+                reader.cancel()
+
+    async def think(self, call: SampleCall, request: Json, model: Model) -> AsyncIterator[Piece]:
+        """Take the pieces from a queue that somebody else fills."""
+        pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
+        reader = asyncio.create_task(self.read_all(super().think(call, request, model), pieces))
+        self.readers.setdefault(call.call_id, []).append(reader)
+        while (piece := await pieces.get()) is not None:
+            yield piece
+        await reader
+
+    async def read_all(
+        self, source: AsyncIterator[Piece], pieces: "asyncio.Queue[Piece | None]"
+    ) -> None:
+        """Fill a queue."""
+        try:
+            async for piece in source:
+                pieces.put_nowait(piece)
+        finally:
+            pieces.put_nowait(None)
+
+
+class HidesErrors(Right):
+    """Logs that the model refused, and ends the answer without a word."""
+
+    async def think(self, call: SampleCall, request: Json, model: Model) -> AsyncIterator[Piece]:
+        """Say what the model says, if it says anything."""
+        try:
+            async for piece in super().think(call, request, model):
+                yield piece
+        except UpstreamRefused:
+            return
+
+
+class WaitsTenMinutes(Right):
+    """Leaves the time limit to the client of the model, whose default is ten minutes."""
+
+    def __init__(self, model: Model | None = None) -> None:
+        super().__init__(model)
+        self.patience_s = 600.0
+
+
+class CountsOnAChoice(Right):
+    """Takes for granted that each chunk has a choice."""
+
+    async def read(
+        self, chunks: AsyncGenerator[Json, None], tool_calls: dict[int, Json]
+    ) -> AsyncIterator[str]:
+        """Read the first choice of each chunk."""
+
+        async def first_choices() -> AsyncGenerator[Json, None]:
+            async for chunk in chunks:
+                yield {"choices": [chunk["choices"][0]]}
+
+        async for text in super().read(first_choices(), tool_calls):
+            yield text
+
+
+class LeavesABrokenTurnOpen(Right):
+    """Returns when the stream of the model breaks, before it has ended the turn."""
+
+    async def answer(self, call: SampleCall, request: Json) -> None:
+        """Say the pieces as they come, and complete the turn unless the stream broke."""
+        response_id = request["response_id"]
+        try:
+            async for content, fields in self.pieces(call, request):
+                await call.say(response_id, content, **fields)
+        except UpstreamBroken:
+            return
+        except Exception:
+            await call.say(response_id, EXCUSE)
+        await call.finish(response_id)
+
+
+class CancelsLate(Right):
+    """Gives an older answer half a second to end by itself before it cancels it."""
+
+    async def take_request(self, call: SampleCall, request: Json) -> None:
+        """Begin an answer that the next request does not end at once."""
+        if type(request.get("response_id")) is int:
+            call.start(self.follow(asyncio.create_task(self.answer(call, request))))
+
+    async def follow(self, answering: "asyncio.Task[None]") -> None:
+        """Wait for an answer; whoever gives this up gives that up later."""
+        try:
+            await asyncio.shield(answering)
+        finally:
+            asyncio.get_running_loop().call_later(0.5, answering.cancel)
+
+
+WRONG: Final[dict[str, type[Right]]] = {
+    "turns/8": ReadsToTheEnd,
+    "turns/9": HidesErrors,
+    "turns/10": WaitsTenMinutes,
+    "turns/11": CountsOnAChoice,
+    "turns/12": LeavesABrokenTurnOpen,
+    "turns/13": CancelsLate,
+}
+"""For each case the server that fails it, and no other."""
