@@ -1,7 +1,10 @@
 """What judges are made of: small rules about one thing each, joined."""
 
-from llmws_tutorial.checks.case import OK, Judge, Ruling, failed, not_strict
+from collections.abc import Iterable
+
+from llmws_tutorial.checks.case import OK, Judge, Ruling, Verdict, failed, not_strict
 from llmws_tutorial.checks.exchange import Exchange, Got
+from llmws_tutorial.messages import AgentInterrupt, Response
 from llmws_tutorial.simulator.verdict import Drop
 
 
@@ -53,6 +56,33 @@ def drops_nothing(*kinds: Drop, expected: str) -> Judge:
         return OK
 
     return judge
+
+
+def loses_nothing(*kinds: Drop, expected: str) -> Judge:
+    """No words and no action are in a frame that the platform drops for one of these reasons."""
+
+    def judge(exchange: Exchange) -> Ruling:
+        return worst(
+            lost(got, expected, got.dropped.reason if got.dropped else "")
+            for got in exchange.dropped(*kinds)
+        )
+
+    return judge
+
+
+def worst(rulings: Iterable[Ruling]) -> Ruling:
+    """The first failure, or else the first ruling, or else that all is well."""
+    return min(rulings, key=lambda ruling: ruling.verdict is not Verdict.FAILED, default=OK)
+
+
+def lost(got: Got, expected: str, what: str) -> Ruling:
+    """Rule on a piece that is dropped: with an empty one nothing is lost."""
+    piece = got.message
+    if isinstance(piece, Response | AgentInterrupt) and not (
+        piece.content or piece.end_call or piece.transfer_number or piece.digit_to_press
+    ):
+        return not_strict(expected, f"{what}, though an empty piece", got)
+    return failed(expected, what, got)
 
 
 def closes_1002(line: str = "a") -> Judge:

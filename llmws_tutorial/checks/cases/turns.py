@@ -1,5 +1,6 @@
 """Turns: what is asked, under which id it is answered, and when it ends."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from llmws_tutorial.checks.case import (
@@ -14,8 +15,8 @@ from llmws_tutorial.checks.case import (
 )
 from llmws_tutorial.checks.exchange import Exchange, Got, Sent
 from llmws_tutorial.checks.moves import Answered, Ask, Greeted, Open, Update, Watch
-from llmws_tutorial.checks.rules import drops_nothing, is_answered
-from llmws_tutorial.messages import AgentInterrupt, Response
+from llmws_tutorial.checks.rules import drops_nothing, is_answered, loses_nothing, lost, worst
+from llmws_tutorial.messages import Response
 from llmws_tutorial.simulator.scripted_llm import Say, Script
 from llmws_tutorial.simulator.verdict import Drop
 
@@ -51,45 +52,32 @@ def _is_response(got: Got) -> bool:
     return isinstance(got.message, Response) or '"content_complete"' in str(got.data)
 
 
-def _says_nothing_more(exchange: Exchange) -> Ruling:
-    expected = "nothing more under an id after its content_complete"
-    for got in exchange.dropped(Drop.AFTER_COMPLETE):
-        return _lost(got, expected, "a further piece")
-    return OK
-
-
 def _lets_the_older_go(exchange: Exchange) -> Ruling:
-    """What was on its way is excused, unless it comes between the words of the newer answer."""
+    expected = "nothing more of an answer that was superseded"
+    return worst(lost(got, expected, what) for got, what in _late(exchange))
+
+
+def _late(exchange: Exchange) -> Iterator[tuple[Got, str]]:
+    """Find each piece of an older answer that was not just on its way, and say what it is."""
     begun = 0
     for got, response in exchange.pieces("a"):
         if got.dropped is None:
             begun = max(begun, response.response_id)
         elif got.dropped.kind is Drop.STALE and response.response_id > 0:
-            expected = f"nothing more of answer {response.response_id}, which was superseded"
-            if begun > response.response_id:
-                return _lost(got, expected, f"a piece after answer {begun} had begun")
             after_s = got.at_s - _superseded_at_s(exchange, response.response_id)
-            if after_s > _GRACE_S:
-                return _lost(got, expected, f"a piece {after_s:.1f} s after the newer request")
-    return OK
+            if begun > response.response_id:
+                yield got, f"a piece of answer {response.response_id} when {begun} had begun"
+            elif after_s > _GRACE_S:
+                what = f"a piece of answer {response.response_id}"
+                yield got, f"{what} {after_s:.1f} s after the newer request"
 
 
 def _superseded_at_s(exchange: Exchange, response_id: int) -> float:
-    turns = exchange.turns["a"]
     return next(
         turn.asked_at_s
-        for turn in turns
+        for turn in exchange.turns["a"]
         if turn.kind != "interrupt" and turn.response_id > response_id
     )
-
-
-def _lost(got: Got, expected: str, what: str) -> Ruling:
-    """Rule on a piece that is dropped: without words or an action nothing is lost with it."""
-    if isinstance(got.message, Response | AgentInterrupt):
-        piece = got.message
-        if not (piece.content or piece.end_call or piece.transfer_number or piece.digit_to_press):
-            return not_strict(expected, f"{what}, an empty one", got)
-    return failed(expected, what, got)
 
 
 def _says_another_thing(exchange: Exchange) -> Ruling:
@@ -106,10 +94,12 @@ def _plain(exchange: Exchange, response_id: int) -> str:
 
 def _keeps_to_the_ids(exchange: Exchange) -> Ruling:
     for got, response in exchange.pieces("a"):
-        kind = got.dropped and got.dropped.kind
+        if got.dropped is None:
+            continue
         turn = exchange.turn(response.response_id)
         was_whole = turn is not None and turn.complete_at_s is not None
-        if got.dropped and (kind is Drop.UNKNOWN_ID or (kind is Drop.STALE and was_whole)):
+        is_stale = got.dropped.kind is Drop.STALE and was_whole  # one in flight is excused
+        if is_stale or got.dropped.kind is Drop.UNKNOWN_ID:
             return failed("the id of the latest request", got.dropped.reason, got)
     return OK
 
@@ -199,7 +189,9 @@ CASES: Final = (
         step="03",
         profiles=BOTH,
         moves=(Open(), Greeted(), Ask(1), Answered(1), Watch(), Ask(2), Answered(2), Watch()),
-        judge=_says_nothing_more,
+        judge=loses_nothing(
+            Drop.AFTER_COMPLETE, expected="nothing under an id after its content_complete"
+        ),
     ),
     Case(
         id="turns/6",
