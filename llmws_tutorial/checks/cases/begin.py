@@ -11,15 +11,17 @@ from llmws_tutorial.simulator.verdict import Drop
 
 
 def _configures_first(exchange: Exchange) -> Ruling:
-    messages = [got for got in exchange.of(Got) if got.message is not None]
-    if not any(isinstance(got.message, Config) for got in messages):
-        return not_seen("a config: a server need not send one")
-    for got in messages:
-        if isinstance(got.message, Config):
-            return OK
+    first: Got | None = None
+    for got in exchange.of(Got):
         if isinstance(got.message, Response):
-            return failed("the config before the first message", "the first message", got)
-    return OK
+            first = first or got
+        elif isinstance(got.message, Config):
+            return (
+                OK
+                if first is None
+                else failed("the config before the first message", "the first message", first)
+            )
+    return not_seen("a config: a server need not send one")
 
 
 def _asks_for_facts(exchange: Exchange) -> Ruling:

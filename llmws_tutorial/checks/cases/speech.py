@@ -79,6 +79,8 @@ def _speaks_while_the_model_does(exchange: Exchange) -> Ruling:
     turn, asked = exchange.turn(1), exchange.upstream[-1]
     if turn is None or turn.first_sentence_at_s is None or asked.ended_at_s is None:
         return OK
+    if asked.outcome != "finished":  # whoever gave it up did not wait for its end
+        return OK
     early_s = exchange.seconds_of(asked.ended_at_s) - turn.first_sentence_at_s
     if early_s > _PAUSE_S / 2:
         return OK

@@ -52,8 +52,7 @@ class LagsBehind(Right):
             if kept:
                 yield kept
             kept = text
-        if kept:
-            yield kept
+        yield kept
 
 
 class TakesAYesForANoise(Right):
