@@ -59,7 +59,7 @@ def drops_nothing(*kinds: Drop, expected: str) -> Judge:
 
 
 def loses_nothing(*kinds: Drop, expected: str) -> Judge:
-    """No words and no action are in a frame that the platform drops for one of these reasons."""
+    """No words and no action are dropped for one of these reasons."""
 
     def judge(exchange: Exchange) -> Ruling:
         return worst(
