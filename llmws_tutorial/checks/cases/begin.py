@@ -11,17 +11,12 @@ from llmws_tutorial.simulator.verdict import Drop
 
 
 def _configures_first(exchange: Exchange) -> Ruling:
-    first: Got | None = None
-    for got in exchange.of(Got):
-        if isinstance(got.message, Response):
-            first = first or got
-        elif isinstance(got.message, Config):
-            return (
-                OK
-                if first is None
-                else failed("the config before the first message", "the first message", first)
-            )
-    return not_seen("a config: a server need not send one")
+    seen = [got for got in exchange.of(Got) if isinstance(got.message, Config | Response)]
+    if not any(isinstance(got.message, Config) for got in seen):
+        return not_seen("a config: a server need not send one")
+    if isinstance(seen[0].message, Config):
+        return OK
+    return failed("the config before the first message", "the first message", seen[0])
 
 
 def _asks_for_facts(exchange: Exchange) -> Ruling:
