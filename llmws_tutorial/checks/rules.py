@@ -47,17 +47,6 @@ def is_greeted(line: str = "a") -> Judge:
     return is_answered(0, line=line)
 
 
-def drops_nothing(*kinds: Drop, expected: str) -> Judge:
-    """No frame is one that the platform drops for one of these reasons."""
-
-    def judge(exchange: Exchange) -> Ruling:
-        for got in exchange.dropped(*kinds):
-            return failed(expected, got.dropped.reason if got.dropped else "", got)
-        return OK
-
-    return judge
-
-
 def loses_nothing(*kinds: Drop, expected: str) -> Judge:
     """No words and no action are dropped for one of these reasons."""
 
@@ -83,6 +72,17 @@ def lost(got: Got, expected: str, what: str) -> Ruling:
     ):
         return not_strict(expected, f"{what}, though an empty piece", got)
     return failed(expected, what, got)
+
+
+def drops_nothing(*kinds: Drop, expected: str) -> Judge:
+    """No frame is one that the platform drops for one of these reasons."""
+
+    def judge(exchange: Exchange) -> Ruling:
+        for got in exchange.dropped(*kinds):
+            return failed(expected, got.dropped.reason if got.dropped else "", got)
+        return OK
+
+    return judge
 
 
 def closes_1002(line: str = "a") -> Judge:
