@@ -30,7 +30,14 @@ from llmws_tutorial.server import Settings, create_app
 from llmws_tutorial.server.listener import run
 from llmws_tutorial.simulator import place_call
 from llmws_tutorial.steps import step3
-from llmws_tutorial.terminal import call, replay_calls, run_scenarios, serve_model
+from llmws_tutorial.terminal import (
+    call,
+    check_server,
+    explain_checks,
+    replay_calls,
+    run_scenarios,
+    serve_model,
+)
 
 app = typer.Typer(
     help="Build and call the WebSocket server behind a voice agent.",
@@ -175,7 +182,7 @@ def schema(
     print(generate(wanted), end="")
 
 
-for command in (call, run_scenarios, replay_calls):
+for command in (call, run_scenarios, replay_calls, check_server, explain_checks):
     app.command(command.__name__.partition("_")[0])(command)
 app.command("llm")(serve_model)
 

@@ -9,7 +9,7 @@ Where to look, from the logic out to the socket::
     time, and who lives           clock, keepalive
     a server to call              memory (a function); address, opening, driver, dialer (a socket)
     what is left of it            record, latency, log; recording, comparison, replay; webhooks
-    many at once                  playing, report, witness
+    many at once                  playing, report, witness; printable
     a model to be asked           scripted_llm, and what it reads and writes: llm_request,
                                   llm_chunks; llm_script (a file), llm_endpoint (a port)
 

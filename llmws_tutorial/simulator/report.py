@@ -5,6 +5,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from llmws_tutorial.simulator.playing import Outcome
+from llmws_tutorial.simulator.printable import fit_for_xml
 
 
 def as_data(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -52,21 +53,8 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
             time=f"{outcome.took_s:.3f}",
         )
         if not outcome.passed:
-            failure = SubElement(case, "failure", message=_printable(outcome.wrongs[0]))
-            failure.text = _printable("\n".join(outcome.wrongs))
+            failure = SubElement(case, "failure", message=fit_for_xml(outcome.wrongs[0]))
+            failure.text = fit_for_xml("\n".join(outcome.wrongs))
         calls = "\n\n".join(str(record) for record in outcome.records)
-        SubElement(case, "system-out").text = _printable(calls)
+        SubElement(case, "system-out").text = fit_for_xml(calls)
     return tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _printable(text: str) -> str:
-    """The text without what XML cannot hold: control characters and halves of characters."""
-    return "".join(sign if _is_xml(ord(sign)) else "\N{REPLACEMENT CHARACTER}" for sign in text)
-
-
-def _is_xml(code: int) -> bool:
-    return (
-        code in (9, 10, 13)
-        or 32 <= code < 0xD800
-        or (code >= 0xE000 and code not in (0xFFFE, 0xFFFF))
-    )

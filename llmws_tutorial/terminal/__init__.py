@@ -1,6 +1,7 @@
-"""The stand-ins in a terminal: call, play scenarios, replay, serve a model."""
+"""The stand-ins and the judge in a terminal: call, play, replay, serve a model, check, explain."""
 
+from llmws_tutorial.terminal.checking import check_server, explain_checks
 from llmws_tutorial.terminal.commands import call, replay_calls, run_scenarios
 from llmws_tutorial.terminal.scripted_model import serve_model
 
-__all__ = ["call", "replay_calls", "run_scenarios", "serve_model"]
+__all__ = ["call", "check_server", "explain_checks", "replay_calls", "run_scenarios", "serve_model"]

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from llmws_tutorial.simulator.llm_endpoint import served
 from llmws_tutorial.simulator.llm_script import load_scripts
+from llmws_tutorial.simulator.printable import shortened
 from llmws_tutorial.simulator.scripted_llm import Asked, ScriptedLlm
-from llmws_tutorial.terminal.screen import shortened, shown
+from llmws_tutorial.terminal.screen import shown
 
 
 def serve_model(

@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from llmws_tutorial.simulator import CallRecord, Line
+from llmws_tutorial.simulator.printable import shortened
 from llmws_tutorial.simulator.turn import Turn
-from llmws_tutorial.terminal.screen import shortened, shown
+from llmws_tutorial.terminal.screen import shown
 
 ANSWER_S: Final = 10.0
 """How long to wait for the agent before the next line of a pipe."""

@@ -1,0 +1,166 @@
+"""The commands about the checks: `llmws check` and `llmws explain`."""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from llmws_tutorial.checks import Case, Conditions, Profile, judge, select
+from llmws_tutorial.checks.explain import explain
+from llmws_tutorial.checks.html_report import as_html
+from llmws_tutorial.checks.probe import PATIENCE_S
+from llmws_tutorial.checks.report import Report, as_data, as_github, as_junit
+from llmws_tutorial.checks.runner import Progress
+from llmws_tutorial.checks.sockets import Sockets
+from llmws_tutorial.errors import SetupError
+from llmws_tutorial.simulator.llm_endpoint import served
+from llmws_tutorial.simulator.scripted_llm import ScriptedLlm
+from llmws_tutorial.terminal import options
+from llmws_tutorial.terminal.findings import Watching, cases_as_data, show_list, show_report
+
+STOPPED: Final = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Server:
+    transport: Sockets
+    conditions: Conditions
+    port: int  # of the model behind it, if it is ours
+
+
+def check_server(
+    url: options.Url = None,
+    prefixes: options.Prefixes = None,
+    *,
+    profile: options.OfProfile = Profile.CURRENT,
+    is_list: options.IsList = False,
+    strict: options.Strict = False,
+    fail_on: options.FailsOn = options.FailOn.ERROR,
+    timeout: options.Timeout = PATIENCE_S,
+    header: options.Header = None,
+    llm: options.LlmPort = None,
+    webhook: options.Webhook = None,
+    webhook_key: options.WebhookKey = "",
+    as_json: options.AsJson = False,
+    junit: options.Junit = None,
+    html: options.Html = None,
+    github: options.Github = None,
+) -> None:
+    """Check a server on the wire, and say what to mend and how."""
+    console = Console(stderr=as_json, highlight=False)
+    if is_list:
+        names = [url, *(prefixes or ())] if url else []
+        _list(select(*names, profile=profile), console, as_json=as_json)
+        return
+    if url is None:
+        raise SetupError("which server? expected its URL: llmws check ws://host/llm-websocket/")
+    cases = select(*(prefixes or ()), profile=profile)
+    headers = options.read_headers(header or ())
+    server = _Server(
+        transport=Sockets(url, headers=headers, webhook=webhook),
+        conditions=_conditions(options.read_timeout(timeout), llm, webhook, webhook_key),
+        port=llm or 0,
+    )
+    pages = {path: form for path, form in ((junit, as_junit), (html, as_html)) if path}
+    for path in pages:
+        options.check_writable(path)
+    report = Report(
+        url=url,
+        wanted=len(cases),
+        profile=profile,
+        fail_on=fail_on.severity,
+        strict=strict,
+        options=options.repeated(timeout, headers, llm),
+        webhook=webhook,
+    )
+    report = _run(report, server, cases, console)
+    _tell(report, console, as_json=as_json, github=_is_at_github() if github is None else github)
+    for path, form in pages.items():
+        path.write_text(form(report), encoding="utf-8")
+    raise typer.Exit(_exit_code(report))
+
+
+def explain_checks(checks: options.Explained = None) -> None:
+    """Explain checks in full, each with a server that passes and one that fails."""
+    text = explain(*(checks or ()))
+    console = Console()
+    if console.is_terminal:
+        console.print(Markdown(text))
+    else:
+        print(text)
+
+
+def _list(cases: Sequence[Case], console: Console, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(cases_as_data(cases), indent=2))
+    else:
+        show_list(cases, console)
+
+
+def _conditions(
+    timeout_s: float, llm: int | None, webhook: str | None, webhook_key: str
+) -> Conditions:
+    if webhook and not webhook_key:
+        raise SetupError("--webhook wants the API key that signs as well: --webhook-key KEY")
+    model = None if llm is None else ScriptedLlm()
+    return Conditions(patience_s=timeout_s, llm=model, webhook_key=webhook_key)
+
+
+def _run(report: Report, server: _Server, cases: Sequence[Case], console: Console) -> Report:
+    """Fill a report with what is found, to the end or until Ctrl-C."""
+    began_s = time.monotonic()
+    with Watching(console, len(cases)) as watching, contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_judge(server, cases, watching.found))
+    found = watching.findings
+    return replace(
+        report,
+        findings=tuple(found[case.id] for case in cases if case.id in found),
+        took_s=time.monotonic() - began_s,
+    )
+
+
+async def _judge(server: _Server, cases: Sequence[Case], progress: Progress) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        if server.conditions.llm is not None:
+            await stack.enter_async_context(served(server.conditions.llm, port=server.port))
+        await judge(server.transport, cases, server.conditions, progress=progress)
+
+
+def _tell(report: Report, console: Console, *, as_json: bool, github: bool) -> None:
+    with _unheard_by_github(console) if github else contextlib.nullcontext():
+        show_report(report, console)
+    for line in as_github(report) if github else ():
+        print(line, file=console.file)
+    if as_json:
+        print(json.dumps(as_data(report), indent=2))
+
+
+@contextlib.contextmanager
+def _unheard_by_github(console: Console) -> Iterator[None]:
+    """Let no line be taken for a command to GitHub's runner, whatever a server sent."""
+    token = secrets.token_hex(16)
+    print(f"::stop-commands::{token}", file=console.file)
+    yield
+    print(f"::{token}::", file=console.file)
+
+
+def _is_at_github() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _exit_code(report: Report) -> int:
+    if report.absence is not None:
+        return 3
+    if report.was_stopped:
+        return STOPPED
+    return 0 if report.is_fine else 1
