@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import tomllib
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,16 +13,19 @@ import pytest
 import typer
 
 from llmws_tutorial import messages, server
-from llmws_tutorial.checks import CASES
+from llmws_tutorial.checks import CASES, Profile, Severity, Verdict, explain
 from llmws_tutorial.cli import app
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.notebook.lessons import LESSONS, table
 from llmws_tutorial.server import Settings
 from llmws_tutorial.simulator import Choices, dialer, endings, keepalive, opening, scenario
 from llmws_tutorial.simulator.choices import choose
+from llmws_tutorial.terminal.checking import STOPPED
 
 README: Final = (PROJECT / "README.md").read_text()
 PROTOCOL: Final = (PROJECT / "docs" / "protocol.md").read_text()
+CHECKS: Final = explain.PAGE.read_text()
+INTRODUCTION: Final = CHECKS.partition(explain.BEGINS)[0]
 COMMANDS: Final = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 DOCUMENTS: Final = [
     *PROJECT.glob("*.md"),
@@ -91,9 +95,34 @@ def test_every_message_is_in_the_protocol_with_its_fields(message: type[msgspec.
         assert f"`{field}`" in PROTOCOL
 
 
-def test_every_check_is_in_the_protocol() -> None:
-    for case in CASES:
-        assert f"| `{case.id}` | {case.requirement} | {case.severity.value} |" in PROTOCOL
+def test_the_page_of_the_checks_is_fresh() -> None:
+    assert explain.page(CHECKS) == CHECKS
+
+
+def test_every_check_in_the_list_leads_to_its_long_form() -> None:
+    links = re.findall(r"^\| \[(\S+)\]\(#(\S+)\) \|", CHECKS, re.MULTILINE)
+    headings = re.findall(r"^### (\S+)$", CHECKS, re.MULTILINE)
+    assert [name for name, _ in links] == headings == [case.id for case in CASES]
+    assert [anchor for _, anchor in links] == [heading.replace("/", "") for heading in headings]
+
+
+@pytest.mark.parametrize("value", [*Verdict, *Severity, *Profile])
+def test_every_word_of_a_finding_is_on_the_page_of_the_checks(value: Enum) -> None:
+    assert re.search(rf"(`|\*\*|`--profile ){value.value}(`|\*\*)", INTRODUCTION)
+
+
+def test_the_commands_on_the_page_of_the_checks_exist() -> None:
+    for command, rest in re.findall(r"llmws (check|explain)\b(.*)", INTRODUCTION):
+        known = {option for one in COMMANDS[command].params for option in one.opts}
+        assert set(re.findall(r"--[\w-]+", rest)) <= known
+    assert set(re.findall(r"`(--[\w-]+)", INTRODUCTION)) <= {
+        option for one in COMMANDS["check"].params for option in one.opts
+    }
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 4, STOPPED])
+def test_every_exit_code_is_on_the_page_of_the_checks(code: int) -> None:
+    assert re.search(rf"^\| {code} \|", INTRODUCTION, re.MULTILINE)
 
 
 @pytest.mark.parametrize("choice", dataclasses.fields(Choices), ids=lambda field: field.name)

@@ -1,7 +1,7 @@
-"""The checks in full, as Markdown: ``python -m llmws_tutorial.checks.explain`` writes the page.
+"""The checks in full, in Markdown: ``python -m llmws_tutorial.checks.explain``.
 
-The top of docs/checks.md is written by hand; what follows `BEGINS` is made from the cases and the
-samples.
+Writes docs/checks.md. Its top is written by hand; what follows `BEGINS` is made from the cases and
+the samples.
 """
 
 import difflib
@@ -40,7 +40,7 @@ _MARKUP: Final = re.compile(r"[\\<*\[|]")
 
 
 def explain(*prefixes: str) -> str:
-    """The long form of each check that is meant, or without any prefix the list of all.
+    """The long form of each check that is meant; without any prefix a list.
 
     Raises:
         SetupError: when a prefix means no check; the text has the nearest ones.

@@ -32,6 +32,7 @@ body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: var(--paper)
 h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 code, pre { font: .875rem/1.5 ui-monospace, monospace; }
 pre { margin: 0; padding: .5rem; background: var(--code); white-space: pre-wrap; }
+pre > * { display: block; padding-left: 4ch; text-indent: -4ch; }
 mark { background: none; color: var(--failed); font-weight: bold; }
 details { border: 1px solid var(--line); border-radius: 6px; margin: .5rem 0; padding: .5rem; }
 summary { cursor: pointer; } summary:focus-visible { outline: 2px solid var(--not-seen); }
@@ -65,6 +66,8 @@ def as_html(report: Report) -> str:
     if report.absence is not None:
         _add(main, "p", f"No check could be tried: {report.absence}", "failed")
         return _written(page)
+    if len(report.of(Verdict.FAILED)) > 1:
+        _add(main, "p", "Begin with the first: it may be the cause of others.")
     for verdict in SIGNS:
         findings = report.of(verdict)
         if findings:
@@ -111,8 +114,7 @@ def _add_exchange(parent: Element, finding: Finding) -> None:
     _add(parent, "p", "What was seen (-> to the server, <- from the server):")
     frames = SubElement(parent, "pre", dir="ltr")
     for is_it, text in told:
-        line = _add(frames, "mark" if is_it else "span", f"{'>' * is_it:1} {text}")
-        line.tail = "\n"
+        _add(frames, "mark" if is_it else "span", f"{'>' * is_it:1} {text}")
 
 
 def _add_in_lines(parent: Element, findings: Iterable[Finding]) -> None:

@@ -1,4 +1,4 @@
-"""What the checks say about a server: in words, and as JSON, JUnit's XML and GitHub's annotations.
+"""What the checks say about a server: in words, as JSON, as JUnit, for GitHub.
 
 Everything that the server sent is cut to a length that can be read, and what a terminal or a
 browser would obey is shown by its code: a report can be printed as it is.
@@ -12,7 +12,7 @@ from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from llmws_tutorial.checks.case import Case, Grade, Need, Profile, Severity, Verdict
-from llmws_tutorial.checks.exchange import Event
+from llmws_tutorial.checks.exchange import Event, Missed
 from llmws_tutorial.checks.finding import Finding
 from llmws_tutorial.simulator.printable import fit_for_xml, shortened, visible
 
@@ -139,13 +139,16 @@ class Report:
 
 
 def excerpt(finding: Finding, before: int = BEFORE, after: int = AFTER) -> list[tuple[bool, str]]:
-    """What was seen around the event of a ruling, or at the end if something is missing.
+    """What was seen around the event that a ruling is about.
+
+    If it is about something missing, that is the wait for it.
 
     Returns:
-        One line an event, each with whether it is the one that the ruling is about.
+        One line an event, each with whether it is that event.
     """
     events = finding.exchange.events if finding.exchange else []
-    at = finding.ruling.at
+    missed = (event for event in events if isinstance(event, Missed))
+    at = finding.ruling.at or next(missed, None)
     place = next((number for number, event in enumerate(events) if event is at), len(events))
     lines = {event.line for event in events}
     return [

@@ -1,4 +1,4 @@
-"""The stand-ins and the judge in a terminal: call, play, replay, serve a model, check, explain."""
+"""The stand-ins and the judge, in a terminal."""
 
 from llmws_tutorial.terminal.checking import check_server, explain_checks
 from llmws_tutorial.terminal.commands import call, replay_calls, run_scenarios

@@ -1,4 +1,4 @@
-"""What checks found, in a terminal: how far they are, and at the end what is to be mended."""
+"""What checks find, in a terminal: how far they are, and what is to be mended."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -66,7 +66,7 @@ class Watching:
 
 
 def show_report(report: Report, console: Console) -> None:
-    """Show all findings: at a glance, then in full what is to be mended, then the numbers."""
+    """Show all findings: at a glance, in full what is to be mended, the numbers."""
     if report.absence is not None:
         _show(console, f"no check could be tried at {report.shown_url}: {report.absence}")
         return

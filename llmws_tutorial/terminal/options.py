@@ -1,4 +1,4 @@
-"""What `llmws check` can be told, and how it is read: wrong use is found before anything runs."""
+"""What `llmws check` can be told; wrong use is found before anything runs."""
 
 import math
 import os
@@ -117,7 +117,7 @@ def check_writable(path: Path) -> None:
 
 
 def repeated(timeout_s: float, headers: Iterable[str], llm: int | None) -> tuple[str, ...]:
-    """The options that a command needs to run a check again, without the values of headers."""
+    """The options with which a check is run again; the values of headers are left out."""
     words = [] if timeout_s == PATIENCE_S else ["--timeout", f"{timeout_s:g}"]
     for name in headers:
         words += ["--header", f"{name}: ..."]
