@@ -7,6 +7,7 @@ the samples.
 import difflib
 import inspect
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -181,8 +182,9 @@ def _samples(case: Case) -> list[str]:
     if case.id not in WRONG:
         return []
     rights = "\n".join(text for text, _ in changed(case.id) if text)
+    whole = "class Right:\n" + textwrap.indent(rights, "    ")
     return [
-        *(["A server that is right:", "", *_code(rights, "python")] if rights else []),
+        *(["A server that is right:", "", *_code(whole, "python")] if rights else []),
         "One that fails this check, and no other; the rest of it is right:",
         "",
         *_code(inspect.getsource(WRONG[case.id]), "python"),

@@ -38,11 +38,24 @@ WRONG: Final[dict[str, type[Right]]] = {
 
 
 def changed(case_id: str) -> list[tuple[str, str]]:
-    """Show what a wrong server does otherwise: pairs of right and wrong source."""
+    """Show what a wrong server does otherwise: pairs of right and wrong source.
+
+    The right one is empty where the wrong server has something of its own.
+    """
     wrong = WRONG[case_id]
-    names = [name for name, member in vars(wrong).items() if inspect.isfunction(member)]
-    return [(_source(getattr(Right, name)), _source(getattr(wrong, name))) for name in names]
+    own = {name: member for name, member in vars(wrong).items() if _is_written(name, member)}
+    rights = {name: getattr(Right, name) for name in own if hasattr(Right, name)}
+    return [
+        (_source(name, rights[name]) if name in rights else "", _source(name, member))
+        for name, member in own.items()
+    ]
 
 
-def _source(method: object) -> str:
-    return textwrap.dedent(inspect.getsource(method))  # type: ignore[arg-type]
+def _is_written(name: str, member: object) -> bool:
+    return inspect.isfunction(member) or not name.startswith("__")
+
+
+def _source(name: str, member: object) -> str:
+    if inspect.isfunction(member):
+        return textwrap.dedent(inspect.getsource(member))
+    return f"{name} = {member!r}\n"
