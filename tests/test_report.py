@@ -1,0 +1,252 @@
+"""What the checks say, in words and for programs."""
+
+import json
+import shlex
+from xml.etree import ElementTree
+
+import pytest
+
+from llmws_tutorial.checks import Finding, Profile, Severity
+from llmws_tutorial.checks.case import Need, failed
+from llmws_tutorial.checks.exchange import Event, Got, Opened, Sent
+from llmws_tutorial.checks.report import (
+    Report,
+    as_data,
+    as_github,
+    as_junit,
+    as_text,
+    excerpt,
+    heading,
+)
+from tests.found import (
+    ABSENT,
+    CASE,
+    EVENTS,
+    EVERYTHING,
+    FAILURE,
+    FINE,
+    HURTING,
+    LENIENT,
+    UNSEEN,
+    URL,
+    WRONG,
+    case,
+    finding,
+)
+
+HOSTILE = "]]></failure>\x1b[2J\u202e\x00\ud800::error::x\n::set-env name=A::b\r%0A<script>"
+
+
+def report(*findings: Finding, url: str = URL, **options: object) -> Report:
+    return Report(url=url, findings=findings, took_s=14.23, **options)  # type: ignore[arg-type]
+
+
+def test_a_failure_is_told_in_full() -> None:
+    assert as_text(report(FAILURE), FAILURE).split("\n") == [
+        "turns/1 failed (breaks the call): answers under the id of the request",
+        "  required  A request is answered under its own response_id. "
+        "[docs/protocol.md, section 5: the platform's reference says so]",
+        "  expected  an answer to 1",
+        "  got       one to 2",
+        "  seen        0.01 s the socket is open",
+        '              0.02 s -> {"response_id":1}',
+        '            > 0.03 s <- {"response_id": 2}',
+        "              5.00 s in vain: wait for the answer",
+        "  why       Content under any other id is dropped.",
+        "  fix       copy response_id from the request",
+        "  example   llmws explain turns/1",
+        f"  repeat    llmws check {URL} turns/1 --profile current",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (FINE, "turns/1 ok: answers under the id of the request"),
+        (LENIENT, "calls/7 not strict: answers under the id of the request"),
+        (UNSEEN, "tools/1 not seen: answers under the id of the request"),
+        (HURTING, "speech/2 failed (hurts the call): answers under the id of the request"),
+    ],
+)
+def test_a_heading_says_what_a_failure_costs(found: Finding, expected: str) -> None:
+    assert heading(found) == expected
+
+
+def test_only_the_neighbours_of_the_event_are_shown() -> None:
+    events = [Opened(at_s=number) for number in range(9)]
+    told = excerpt(finding(failed("a", "b", events[5]), *events))
+    assert [text[:4] for _, text in told] == ["1.00", "2.00", "3.00", "4.00", "5.00", "6.00"]
+    assert [is_it for is_it, _ in told] == [False] * 4 + [True, False]
+
+
+def test_where_something_is_missing_the_wait_for_it_is_marked() -> None:
+    told = excerpt(finding(failed("an answer", "none"), *EVENTS, Opened(at_s=6), Opened(at_s=7)))
+    assert [text for is_it, text in told if is_it] == ["5.00 s in vain: wait for the answer"]
+    assert told[-1] == (False, "6.00 s the socket is open")
+
+
+def test_where_nothing_was_waited_for_the_end_is_shown() -> None:
+    told = excerpt(finding(failed("a", "b"), *(Opened(at_s=number) for number in range(9))))
+    assert [text[:1] for _, text in told] == ["5", "6", "7", "8"]
+
+
+def test_events_of_several_calls_tell_theirs() -> None:
+    events: list[Event] = [Opened(at_s=0), Opened(at_s=1, line="b")]
+    told = excerpt(finding(failed("a", "b", events[1]), *events))
+    assert [text for _, text in told] == [
+        "0.00 s [a] the socket is open",
+        "1.00 s [b] the socket is open",
+    ]
+
+
+def test_a_check_that_was_not_run_has_nothing_to_show() -> None:
+    assert excerpt(ABSENT) == []
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        (EVERYTHING, "1 ok, 1 not strict, 2 failed (1 breaks the call, 1 hurts the call), 1 not"),
+        ([FAILURE, FAILURE], "0 ok, 2 failed (2 break the call) in 14.2 s"),
+        ([FINE], "1 ok in 14.2 s"),
+    ],
+)
+def test_the_numbers_are_told_in_one_line(findings: list[Finding], expected: str) -> None:
+    assert report(*findings).summary.startswith(expected)
+
+
+def test_a_run_that_was_stopped_says_so_and_is_not_fine() -> None:
+    stopped = report(FINE, wanted=3)
+    assert stopped.summary == "1 ok, 2 not run in 14.2 s"
+    assert not stopped.is_fine
+
+
+@pytest.mark.parametrize(
+    ("found", "fail_on", "strict", "counts"),
+    [
+        (FAILURE, Severity.ERROR, False, True),
+        (HURTING, Severity.ERROR, False, False),
+        (HURTING, Severity.WARNING, False, True),
+        (LENIENT, Severity.WARNING, False, False),
+        (LENIENT, Severity.WARNING, True, True),
+        (UNSEEN, Severity.WARNING, True, False),
+    ],
+)
+def test_what_counts_is_chosen(
+    found: Finding, fail_on: Severity, strict: bool, counts: bool
+) -> None:
+    chosen = report(found, fail_on=fail_on, strict=strict)
+    assert chosen.counts(found) is counts
+    assert chosen.is_fine is not counts
+
+
+def test_a_server_that_is_not_there_is_one_matter() -> None:
+    assert report(ABSENT, UNSEEN, ABSENT).absence is None
+    assert report(ABSENT, ABSENT).absence == "nothing answers"
+    assert report(FAILURE).absence is None
+    assert report().absence is None
+
+
+def test_the_command_repeats_what_was_given() -> None:
+    given = report(profile=Profile.GUIDE, strict=True, options=("--header", "Key: ..."))
+    words = ["llmws", "check", URL, "turns/1", "--profile", "guide-2024", "--strict"]
+    assert shlex.split(given.command(CASE)) == [*words, "--header", "Key: ..."]
+
+
+def test_the_command_of_a_webhook_check_has_its_url_and_no_key() -> None:
+    given = report(webhook="http://me:secret@host/hook")
+    hook = case("webhook/1", needs=frozenset({Need.WEBHOOK}))
+    assert given.command(hook).endswith("--webhook http://...@host/hook --webhook-key ...")
+    assert "--webhook" not in given.command(CASE)
+
+
+def test_no_user_and_no_password_is_told() -> None:
+    given = report(FAILURE, url="wss://me:secret@host/llm-websocket/w0rd/")
+    assert given.shown_url == "wss://...@host/llm-websocket/w0rd/"
+    assert "secret" not in json.dumps(as_data(given)) + as_junit(given) + str(as_github(given))
+
+
+def test_the_data_has_everything_about_what_is_not_ok() -> None:
+    data = as_data(report(*EVERYTHING))
+    assert (data["passed"], data["absence"], data["profile"]) == (False, None, "current")
+    assert data["summary"] == {
+        "ok": 1,
+        "not_strict": 1,
+        "failed": 2,
+        "not_seen": 1,
+        "took_s": 14.23,
+    }
+    fine, failure, *_ = data["findings"]
+    assert "expected" not in fine
+    assert failure | {"exchange": []} == {
+        "id": "turns/1",
+        "title": CASE.title,
+        "verdict": "failed",
+        "severity": "breaks the call",
+        "counts": True,
+        "requirement": CASE.requirement,
+        "source": CASE.source,
+        "grade": "ref",
+        "took_s": 0.5,
+        "expected": "an answer to 1",
+        "got": "one to 2",
+        "frame": str(WRONG),
+        "why": CASE.why,
+        "fix": CASE.fix,
+        "repeat": report().command(CASE),
+        "exchange": [],
+    }
+    assert [line.partition(" s ")[2] for line in failure["exchange"]] == [*map(str, EVENTS)]
+
+
+def test_a_flood_is_not_told_in_full() -> None:
+    flood = [Got(at_s=0, data="x") for _ in range(5_000)]
+    [found] = as_data(report(finding(failed("a", "b"), *flood)))["findings"]
+    assert len(found["exchange"]) == 200
+
+
+def test_junit_has_a_case_a_check_and_fails_what_counts() -> None:
+    suite = ElementTree.fromstring(as_junit(report(*EVERYTHING)))
+    numbers = [suite.get(name) for name in ("tests", "failures", "skipped", "errors", "time")]
+    assert numbers == ["5", "1", "1", "0", "14.230"]
+    assert [(one.get("classname"), [child.tag for child in one]) for one in suite] == [
+        ("llmws.turns", []),
+        ("llmws.turns", ["failure"]),
+        ("llmws.calls", ["system-out"]),
+        ("llmws.speech", ["system-out"]),
+        ("llmws.tools", ["skipped"]),
+    ]
+    failure = suite[1][0]
+    assert failure.get("message") == "failed: expected an answer to 1, got one to 2"
+    assert failure.text == as_text(report(), FAILURE)
+
+
+def test_annotations_come_worst_first() -> None:
+    lines = as_github(report(*EVERYTHING))
+    assert [line.partition("::")[2].partition(":")[0] for line in lines] == [
+        "error title=turns/1%3A answers under the id of the request",
+        "warning title=speech/2%3A answers under the id of the request",
+        "notice title=calls/7%3A answers under the id of the request",
+    ]
+    assert "%0Aexpected: an answer to 1%0Agot: one to 2%0A" in lines[0]
+
+
+def test_an_absent_server_is_one_annotation() -> None:
+    lines = as_github(report(ABSENT, ABSENT))
+    assert lines == [f"::error title=no check could be tried::at {URL}: nothing answers"]
+
+
+def test_whatever_a_server_sends_is_harmless() -> None:
+    frame = Sent(at_s=0, data=HOSTILE)
+    found = finding(failed(HOSTILE, HOSTILE * 2_000, frame), Got(at_s=0, data=HOSTILE), frame)
+    whole = report(found)
+    text = as_text(whole, found)
+    assert text.isprintable() or text.replace("\n", "").isprintable()
+    assert not any(line.lstrip().startswith("::") for line in text.split("\n"))
+    [failure] = ElementTree.fromstring(as_junit(whole))[0]
+    assert failure.text == text
+    [line] = as_github(whole)
+    assert len(line.splitlines()) == 1
+    assert "%250A" in line
+    assert len(line) < 5_000
+    assert json.loads(json.dumps(as_data(whole)))["findings"][0]["expected"] == HOSTILE
