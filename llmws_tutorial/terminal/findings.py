@@ -21,8 +21,8 @@ LOOKS: Final = {
     Verdict.NOT_SEEN: ("-", "cyan"),
 }
 """The sign and the colour of each verdict; its word stands beside them."""
-_LABEL: Final = 9
-_VERDICT: Final = 11
+_LABEL: Final = 10
+_VERDICT: Final = 12
 _COMMANDS: Final = ("example", "repeat")
 
 

@@ -1,0 +1,260 @@
+"""`llmws check` and `llmws explain`, against servers on this machine."""
+
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from fastapi import FastAPI, WebSocket
+
+from llmws_tutorial import cli
+from llmws_tutorial.checks import CASES
+from llmws_tutorial.notebook import Server, serve
+from llmws_tutorial.server import create_app
+from llmws_tutorial.server.llm import LlmResponder
+from llmws_tutorial.steps import step1, step3
+
+NOWHERE = "ws://127.0.0.1:1/llm-websocket/"
+BOTH = [case for case in CASES if len(case.profiles) == 2]
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder of one's own, which is not at GitHub."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.delenv("LLMWS_WEBHOOK_KEY", raising=False)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serve(step3.app, name="step 3", show_log=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def unfinished() -> Iterator[Server]:
+    with serve(step1.app, name="step 1", show_log=False) as running:
+        yield running
+
+
+def llmws(*arguments: str | Path) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["llmws", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    return int(ended.value.code or 0)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_a_server_of_the_guide_passes_its_profile(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert llmws("check", server.websocket_url, "--profile", "guide-2024") == 0
+    *_, summary = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(rf"{len(BOTH)} ok in \d+\.\d s", summary)
+
+
+def test_an_unfinished_server_is_told_what_to_mend(
+    unfinished: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert llmws("check", unfinished.websocket_url, "begin/1", "--timeout", "0.2") == 1
+    shown = capsys.readouterr().out
+    assert "fix       send the begin message right after accepting the socket" in shown
+    repeat = f"llmws check {unfinished.websocket_url} begin/1 --profile current --timeout 0.2"
+    assert repeat in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ([], 0),
+        (["--strict"], 0),
+        (["--fail-on", "warning"], 0),
+        (["--strict", "--fail-on", "warning"], 1),
+    ],
+)
+def test_what_is_not_strict_fails_only_where_both_are_asked_for(
+    server: Server, options: list[str], code: int
+) -> None:
+    assert llmws("check", server.websocket_url, "calls/7", *options) == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "which server? expected its URL"),
+        ([NOWHERE, "nonsense"], "no check in profile current starts with 'nonsense'"),
+        ([NOWHERE, "--header", "secret"], "--header 1 is no header"),
+        ([NOWHERE, "--timeout", "nan"], "--timeout is nan"),
+        ([NOWHERE, "--junit", "none/x.xml"], "cannot write none/x.xml"),
+        ([NOWHERE, "--html", "."], "cannot write ."),
+        ([NOWHERE, "--webhook", "http://127.0.0.1:1/"], "--webhook wants the API key"),
+        ([NOWHERE, "--webhook", "ftp://x/", "--webhook-key", "k"], "ftp"),
+    ],
+)
+def test_wrong_use_is_found_before_anything_runs(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert llmws("check", *arguments) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert "secret" not in line
+
+
+def test_a_url_that_cannot_be_dialled_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert llmws("check", "localhost:3000") == 3
+    assert "cannot dial 'localhost:3000'" in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert llmws("check", NOWHERE) == 3
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"no check could be tried at {NOWHERE}: cannot call 127.0.0.1:1")
+
+
+def test_json_stands_alone_on_stdout(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert llmws("check", server.websocket_url, "begin", "--json") == 0
+    printed = capsys.readouterr()
+    data = json.loads(printed.out)
+    assert (data["passed"], data["findings"][0]["id"]) == (True, "begin/1")
+    assert "begin 1" in printed.err
+
+
+def test_the_reports_are_written(unfinished: Server, tmp_path: Path) -> None:
+    junit, html = tmp_path / "checks.xml", tmp_path / "checks.html"
+    reports = ("--junit", junit, "--html", html, "--timeout", "0.2")
+    assert llmws("check", unfinished.websocket_url, "begin/1", *reports) == 1
+    assert ElementTree.parse(junit).getroot().get("failures") == "1"
+    assert "<h2>Failed (1)</h2>" in html.read_text()
+
+
+@pytest.mark.parametrize(
+    ("at_github", "option"), [("false", "--github"), ("true", None), ("true", "--no-github")]
+)
+def test_github_gets_annotations_and_obeys_nothing_else(
+    server: Server,
+    at_github: str,
+    option: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", at_github)
+    llmws("check", server.websocket_url, "calls/7", *filter(None, [option]))
+    first, *lines = capsys.readouterr().out.splitlines()
+    if option == "--no-github":
+        assert not any(line.startswith("::") for line in [first, *lines])
+        return
+    token = first.removeprefix("::stop-commands::")
+    assert lines[lines.index(f"::{token}::") + 1].startswith("::notice title=calls/7%3A wants a ")
+
+
+def test_headers_are_sent_and_their_values_kept_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seen: list[str] = []
+    app = FastAPI()
+
+    @app.websocket("/llm-websocket/{call_id}")
+    async def mute(ws: WebSocket) -> None:
+        seen.append(ws.headers["authorization"])
+        await ws.accept()
+        await ws.receive()
+
+    with serve(app, name="mute", show_log=False) as server:
+        given = ("--header", "Authorization: Bearer secret", "--timeout", "0.1")
+        assert llmws("check", server.websocket_url, "begin/1", *given) == 1
+    assert set(seen) == {"Bearer secret"}
+    shown = capsys.readouterr().out
+    assert "--header 'Authorization: ...'" in shown
+    assert "secret" not in shown
+
+
+def test_the_model_of_the_checks_is_behind_the_server(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with serve(create_app(LlmResponder("any")), name="agent", show_log=False) as server:
+        assert llmws("check", server.websocket_url, "turns/8", "--llm", str(port)) == 0
+    assert "+ ok          turns 8" in capsys.readouterr().out
+
+
+def test_a_port_of_another_program_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert llmws("check", NOWHERE, "--llm", str(port)) == 2
+    assert f"port {port} at 127.0.0.1 cannot be had" in capsys.readouterr().err
+
+
+def test_ctrl_c_shows_what_was_found_so_far(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    app = FastAPI()
+
+    @app.websocket("/llm-websocket/{call_id}")
+    async def interrupts(ws: WebSocket, call_id: str) -> None:
+        await ws.accept()
+        if call_id.startswith("check_calls_5"):  # it runs last, and alone
+            os.kill(os.getpid(), signal.SIGINT)
+        else:
+            await ws.send_json({"response_id": 0, "content": "", "content_complete": True})
+        await ws.receive()
+
+    junit = tmp_path / "checks.xml"
+    with serve(app, name="interrupts", show_log=False) as server:
+        assert llmws("check", server.websocket_url, "begin/1", "calls/5", "--junit", junit) == 130
+    shown = capsys.readouterr().out
+    assert "+ ok          begin 1" in shown
+    assert re.search(r"^1 ok, 1 not run in", shown, re.MULTILINE)
+    assert len(ElementTree.parse(junit).getroot()) == 1
+
+
+def test_the_checks_are_listed_without_a_server(capsys: pytest.CaptureFixture[str]) -> None:
+    assert llmws("check", "--list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [case.id for case in CASES]
+
+
+def test_a_topic_is_listed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert llmws("check", "--list", "begin/1", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {
+            "id": "begin/1",
+            "title": "sends the first message",
+            "severity": "breaks the call",
+            "profiles": ["current", "guide-2024"],
+            "needs": [],
+        }
+    ]
+
+
+def test_a_check_is_explained_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert llmws("explain", "begin/1") == 0
+    assert capsys.readouterr().out.startswith("# begin/1\n\n**Sends the first message.** ")
+
+
+def test_at_a_terminal_a_check_is_explained_in_colours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert llmws("explain", "begin/1") == 0
+    shown = capsys.readouterr().out
+    assert "**" not in shown
+    assert "\x1b[" in shown
+
+
+def test_a_check_that_there_is_not_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert llmws("explain", "begin1") == 2
+    assert "did you mean begin/1" in capsys.readouterr().err

@@ -1,0 +1,52 @@
+"""What `llmws check` is told: wrong use is found before anything runs."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from llmws_tutorial.errors import SetupError
+from llmws_tutorial.terminal.options import check_writable, read_headers, read_timeout, repeated
+
+
+def test_headers_are_read_without_the_blanks_around_them() -> None:
+    given = ["Authorization: Bearer a:b", "X-Key:1"]
+    assert read_headers(given) == {"Authorization": "Bearer a:b", "X-Key": "1"}
+
+
+@pytest.mark.parametrize(
+    "given", ["secret", "Key:", ": secret", "K y: secret", "Key: secret\r\nX: y", "Key: secrét"]
+)
+def test_what_is_no_header_is_refused_and_not_repeated(given: str) -> None:
+    with pytest.raises(SetupError, match="--header 2 is no header, expected") as refused:
+        read_headers(["A: b", given])
+    assert "secr" not in str(refused.value)
+
+
+def test_a_header_is_given_once() -> None:
+    with pytest.raises(SetupError, match="the header key is there twice, expected it once"):
+        read_headers(["Key: a", "key: b"])
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 0.05, math.nan, math.inf])
+def test_a_time_that_cannot_be_waited_for_is_refused(seconds: float) -> None:
+    with pytest.raises(SetupError, match=r"--timeout is \S+, expected 0\.1 seconds or more"):
+        read_timeout(seconds)
+
+
+def test_a_file_that_can_be_written_keeps_what_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "report.xml"
+    path.write_text("old")
+    check_writable(path)
+    assert (path.read_text(), read_timeout(0.1)) == ("old", 0.1)
+
+
+def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"cannot write .*none.x: no such file or directory"):
+        check_writable(tmp_path / "none" / "x")
+
+
+def test_a_check_is_repeated_with_what_was_given_and_no_value_of_a_header() -> None:
+    assert repeated(5.0, {}, None) == ()
+    words = repeated(1.5, {"Key": "secret"}, 8089)
+    assert words == ("--timeout", "1.5", "--header", "Key: ...", "--llm", "8089")
