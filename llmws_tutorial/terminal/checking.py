@@ -6,8 +6,9 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import typer
@@ -85,8 +86,7 @@ def check_server(
     )
     report = _run(report, server, cases, console)
     _tell(report, console, as_json=as_json, github=_is_at_github() if github is None else github)
-    for path, form in pages.items():
-        path.write_text(form(report), encoding="utf-8")
+    _write(report, pages)
     raise typer.Exit(_exit_code(report))
 
 
@@ -143,6 +143,11 @@ def _tell(report: Report, console: Console, *, as_json: bool, github: bool) -> N
         print(line, file=console.file)
     if as_json:
         print(json.dumps(as_data(report), indent=2))
+
+
+def _write(report: Report, pages: Mapping[Path, Callable[[Report], str]]) -> None:
+    for path, form in pages.items():
+        path.write_text(form(report), encoding="utf-8")
 
 
 @contextlib.contextmanager
