@@ -70,7 +70,7 @@ def test_every_check_can_be_explained(case: Case) -> None:
 def test_a_topic_is_explained_check_by_check_and_none_twice() -> None:
     headings = re.findall(r"^# (\S+)$", explain("begin", "begin/1", "calls/1"), re.MULTILINE)
     begin = [case.id for case in CASES if case.topic == "begin"]
-    assert headings == [*begin, "calls/1"]
+    assert headings == ["calls/1", *begin]
 
 
 def test_without_a_name_all_checks_are_listed() -> None:
@@ -102,8 +102,9 @@ def test_what_a_check_needs_is_named() -> None:
             (Say("Hi."), Wait(0.5), Empty()),
             "says 'Hi.', waits 0.5 s, sends a chunk without choices",
         ),
-        ((CallTool("book"), Hang()), "calls the tool book, hangs"),
-        ((CallTool(), Break()), "calls the first tool, breaks off"),
+        ((CallTool("book"), Hang()), "calls a tool that matches book, hangs"),
+        ((CallTool(), Break()), "calls a tool, breaks off"),
+        ((CallTool("x", is_invented=True),), "calls the tool x, which there is not"),
         ((Raw("data: ["),), "sends the line 'data: ['"),
         ((Say("a"),) * 9, ", ".join(["says 'a'"] * 6) + ", and so on (3 more)"),
         ((), "says nothing"),
@@ -114,8 +115,9 @@ def test_what_the_model_does_is_told_in_words(steps: tuple[Step, ...], expected:
 
 
 def test_a_model_that_refuses_says_with_which_status() -> None:
-    scripts = (Script(status=429), Script())
-    assert " 1. refuses with HTTP 429\n 2. says nothing\n" in text_of(scripts=scripts)
+    scripts = (Script(status=429), Script(when="Bye"))
+    expected = " 1. refuses with HTTP 429\n 2. asked with 'Bye': says nothing\n"
+    assert expected in text_of(scripts=scripts)
 
 
 def test_moves_on_several_calls_name_them_and_show_what_is_obeyed() -> None:

@@ -48,6 +48,17 @@ def test_all_findings_are_shown_at_a_glance() -> None:
     ]
 
 
+def test_what_an_option_would_show_is_one_line_at_the_end() -> None:
+    lacking = [
+        finding(not_seen(Need.WEBHOOK.value), of=case(name)) for name in ("turns/8", "tools/3")
+    ]
+    found = shown(*lacking, FINE, force_terminal=False)
+    assert found.split("\n\n")[1].split("\n") == [
+        "+ ok          turns 1",
+        "- not seen    turns 8, tools 3: needs --webhook URL and --webhook-key KEY",
+    ]
+
+
 def test_what_is_to_be_mended_is_shown_in_full_and_the_numbers_last() -> None:
     found = shown(*EVERYTHING, force_terminal=False)
     report = Report(url=URL)

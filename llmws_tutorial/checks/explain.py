@@ -48,8 +48,9 @@ def explain(*prefixes: str) -> str:
     """
     if not prefixes:
         return "\n".join(_list(CASES))
-    meant = [case for prefix in prefixes for case in _meant(prefix)]
-    return "\n".join(line for case in dict.fromkeys(meant) for line in long_form(case))
+    for prefix in prefixes:
+        _must_mean_something(prefix)
+    return "\n".join(line for case in select(*prefixes) for line in long_form(case))
 
 
 def page(old: str) -> str:
@@ -96,9 +97,9 @@ def anchor(case: Case) -> str:
     return case.id.replace("/", "")
 
 
-def _meant(prefix: str) -> list[Case]:
+def _must_mean_something(prefix: str) -> None:
     try:
-        return select(prefix)
+        select(prefix)
     except SetupError as error:
         names = dict.fromkeys(name for case in CASES for name in (case.topic, case.id))
         near = difflib.get_close_matches(prefix, names, n=3, cutoff=0.5)
@@ -142,19 +143,20 @@ def _model(scripts: Sequence[Script]) -> list[str]:
         return []
     told = [f"{number:2}. {_behaviour(script)}" for number, script in enumerate(scripts, 1)]
     return [
-        "What the model does when it is asked for the first, second, ... time (then the last):",
+        "What the model does, the first time that it is asked, the second, ... (then the last):",
         "",
         *_code("\n".join(told), "text"),
     ]
 
 
 def _behaviour(script: Script) -> str:
-    if script.status != 200:
-        return f"refuses with HTTP {script.status}"
+    when = f"asked with {script.when!r}: " if script.when else ""
     steps = [_step(step) for step in script.steps]
+    if script.status != 200:
+        steps = [f"refuses with HTTP {script.status}"]
     more = len(steps) - _MOST_STEPS
     shown = [*steps[:_MOST_STEPS], *([f"and so on ({more} more)"] if more > 0 else [])]
-    return visible(", ".join(shown) or "says nothing")
+    return visible(when + (", ".join(shown) or "says nothing"))
 
 
 def _step(step: Step) -> str:
@@ -163,8 +165,10 @@ def _step(step: Step) -> str:
             return f"says {text!r}"
         case Wait(seconds):
             return f"waits {seconds:g} s"
+        case CallTool(name=name, is_invented=True):
+            return f"calls the tool {name}, which there is not"
         case CallTool(name=name):
-            return f"calls the tool {name}" if name.strip("*") else "calls the first tool"
+            return f"calls a tool that matches {name}" if name.strip("*") else "calls a tool"
         case Raw(line):
             return f"sends the line {line!r}"
     return _PLAIN[type(step)]

@@ -43,7 +43,7 @@ def check_server(
     url: options.Url = None,
     prefixes: options.Prefixes = None,
     *,
-    profile: options.OfProfile = Profile.CURRENT,
+    profile: options.OfProfile = None,
     is_list: options.IsList = False,
     strict: options.Strict = False,
     fail_on: options.FailsOn = options.FailOn.ERROR,
@@ -65,6 +65,7 @@ def check_server(
         return
     if url is None:
         raise SetupError("which server? expected its URL: llmws check ws://host/llm-websocket/")
+    profile = profile or Profile.CURRENT
     cases = select(*(prefixes or ()), profile=profile)
     headers = options.read_headers(header or ())
     server = _Server(

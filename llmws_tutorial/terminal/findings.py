@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llmws_tutorial.checks import Case, Finding, Verdict
+from llmws_tutorial.checks.case import Need
 from llmws_tutorial.checks.report import Report, heading
 from llmws_tutorial.simulator.printable import shortened, visible
 
@@ -107,20 +108,29 @@ def cases_as_data(cases: Iterable[Case]) -> list[dict[str, object]]:
 
 
 def _overview(findings: Iterable[Finding]) -> Iterator[tuple[Verdict, str]]:
-    """One line a topic for what is ok and for each thing that was not seen, else one a finding."""
-    for topic, own in groupby(findings, lambda finding: finding.case.topic):
-        alike: dict[tuple[Verdict, str], list[str]] = {}
-        for finding in own:
-            alike.setdefault(_alike(finding), []).append(finding.case.id.partition("/")[2])
-        for (verdict, text), numbers in alike.items():
-            yield verdict, f"{topic} {' '.join(numbers)}" + f": {text}" * bool(text)
+    """What is alike in one line; at the end what an option would let be seen."""
+    alike: dict[tuple[str, Verdict, str], list[Case]] = {}
+    for finding in findings:
+        alike.setdefault(_alike(finding), []).append(finding.case)
+    for (_, verdict, text), cases in sorted(alike.items(), key=lambda item: not item[0][0]):
+        yield verdict, f"{_names(cases)}: {text}" if text else _names(cases)
 
 
-def _alike(finding: Finding) -> tuple[Verdict, str]:
-    """What findings share that are told in one line."""
-    needed = f"needs {visible(shortened(finding.ruling.expected))}"
-    texts = {Verdict.OK: "", Verdict.NOT_SEEN: needed}
-    return finding.verdict, texts.get(finding.verdict, finding.case.title)
+def _alike(finding: Finding) -> tuple[str, Verdict, str]:
+    """What findings share that are told in one line: topic, verdict, text."""
+    topic, expected = finding.case.topic, finding.ruling.expected
+    if finding.verdict is Verdict.OK:
+        return topic, finding.verdict, ""
+    if finding.verdict is not Verdict.NOT_SEEN:
+        return topic, finding.verdict, finding.case.title
+    is_option = any(expected == need.value for need in Need)
+    return "" if is_option else topic, finding.verdict, f"needs {visible(shortened(expected))}"
+
+
+def _names(cases: Iterable[Case]) -> str:
+    numbers = [case.id.partition("/") for case in cases]
+    topics = groupby(numbers, lambda parts: parts[0])
+    return ", ".join(f"{topic} {' '.join(n for _, _, n in own)}" for topic, own in topics)
 
 
 def _show_in_full(report: Report, finding: Finding, console: Console) -> None:

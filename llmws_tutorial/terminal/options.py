@@ -35,7 +35,9 @@ Url = Annotated[str | None, typer.Argument(help="Where calls arrive: ws://host/l
 Prefixes = Annotated[
     list[str] | None, typer.Argument(help="Topics or ids, such as turns/1; none: all checks.")
 ]
-OfProfile = Annotated[Profile, typer.Option(help="The form of the protocol to hold it to.")]
+OfProfile = Annotated[
+    Profile | None, typer.Option(help="The form of the protocol to hold it to; none: current.")
+]
 IsList = Annotated[
     bool, typer.Option("--list", help="Print which checks there are; no URL, nothing runs.")
 ]
