@@ -96,7 +96,7 @@ def test_every_message_is_in_the_protocol_with_its_fields(message: type[msgspec.
 
 
 def test_the_page_of_the_checks_is_fresh() -> None:
-    assert explain.page(CHECKS) == CHECKS
+    assert explain.page(CHECKS) == CHECKS, "run python -m llmws_tutorial.checks.explain"
 
 
 def test_every_check_in_the_list_leads_to_its_long_form() -> None:
