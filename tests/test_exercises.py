@@ -78,7 +78,7 @@ def test_an_answer_that_raises_is_a_wrong_one() -> None:
 
 
 def test_an_unknown_exercise_names_the_known_ones() -> None:
-    with pytest.raises(SetupError, match=r"'9\.9', expected one of 01, 02.*04\.2"):
+    with pytest.raises(SetupError, match=r"'9\.9', expected one of 00, 01.*04\.2"):
         check("9.9", None)
 
 

@@ -22,8 +22,10 @@ from llmws_tutorial.notebook.exercises import EXERCISES, app_with, finish
 from llmws_tutorial.notebook.runtime import serve
 from llmws_tutorial.simulator import place_call
 
-STEPS: Final = ("01", "02", "03", "04")
+STEPS: Final = ("00", "01", "02", "03", "04")
 """The steps that have something to check."""
+FINISHED: Final = "04"
+"""The last step of the guide; step 00 shows what it leads to."""
 PATIENCE_S: Final = 2.0
 """How long to wait for something that must come: the servers of these steps answer at once."""
 
@@ -66,7 +68,8 @@ def check(what: str, answer: Any) -> Verdict:
 
 
 def cases_of(step: str) -> list[Case]:
-    """The cases that a server should pass after a step of the guide."""
+    """The cases that a server should pass after a step; 00 has the finished one."""
+    step = FINISHED if step == "00" else step
     return [case for case in CASES if case.step <= step and Profile.GUIDE in case.profiles]
 
 
@@ -88,8 +91,12 @@ def _check_url(step: str, url: str) -> Verdict:
 
 def _passed(step: str, findings: Sequence[Finding]) -> list[str]:
     """The checks that are new in this step by name, and how many passed in all."""
-    passed = [finding.case for finding in findings if finding.passed]
-    new = [f"ok       {case.id:10} {case.title}" for case in passed if case.step == step]
+    passed = [finding for finding in findings if finding.passed]
+    new = [
+        f"{finding.verdict.value:8} {finding.case.id:10} {finding.case.title}"
+        for finding in passed
+        if finding.case.step == step
+    ]
     return [*new, f"{len(passed)} of {len(findings)} passed"]
 
 
@@ -100,12 +107,15 @@ def _failed(findings: Sequence[Finding]) -> list[str]:
 def _not_yet(step: str) -> list[str]:
     """The checks of later steps, by topic."""
     lines = []
-    for later in sorted({case.step for case in CASES if case.step > step}):
-        topics: dict[str, list[str]] = {}
+    checked = cases_of(step)
+    for later in sorted({case.step for case in CASES if case not in checked}):
+        topics: dict[str, list[int]] = {}
         for case in CASES:
-            if case.step == later:
-                topics.setdefault(case.topic, []).append(case.id.partition("/")[2])
-        named = ", ".join(f"{topic} {' '.join(numbers)}" for topic, numbers in topics.items())
+            if case.step == later and case not in checked:
+                topics.setdefault(case.topic, []).append(int(case.id.partition("/")[2]))
+        named = ", ".join(
+            f"{topic} {' '.join(map(str, sorted(numbers)))}" for topic, numbers in topics.items()
+        )
         lines.append(f"not yet  step {later}: {named}")
     return lines
 
