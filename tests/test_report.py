@@ -18,6 +18,7 @@ from llmws_tutorial.checks.report import (
     excerpt,
     heading,
 )
+from llmws_tutorial.messages import Pong
 from tests.found import (
     ABSENT,
     CASE,
@@ -97,6 +98,17 @@ def test_events_of_several_calls_tell_theirs() -> None:
         "0.00 s [a] the socket is open",
         "1.00 s [b] the socket is open",
     ]
+
+
+def test_heartbeats_are_left_out_unless_they_are_the_matter() -> None:
+    ping = Sent(at_s=1.0, data='{"interaction_type":"ping_pong","timestamp":1}')
+    pong = Got(at_s=2.0, data="{}", message=Pong(timestamp=1))
+    asked = Sent(at_s=3.0, data="hello")
+    told = excerpt(finding(failed("a", "b"), ping, pong, asked))
+    assert [text for _, text in told] == ["3.00 s -> hello"]
+    about_one = excerpt(finding(failed("a", "b", pong), ping, pong, asked))
+    assert [text[:4] for _, text in about_one] == ["2.00", "3.00"]
+    assert len(excerpt(finding(failed("a", "b"), ping, pong, of=case("keepalive/1")))) == 2
 
 
 def test_a_check_that_was_not_run_has_nothing_to_show() -> None:

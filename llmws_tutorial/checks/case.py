@@ -159,3 +159,8 @@ class Case:
     def topic(self) -> str:
         """The first part of the id."""
         return self.id.partition("/")[0]
+
+    @property
+    def number(self) -> int:
+        """The second part of the id."""
+        return int(self.id.partition("/")[2])

@@ -6,12 +6,15 @@ stand-in (`simulator.answers`), so that what it drops is dropped here, for the s
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from llmws_tutorial.messages import ConfigFields, Response, ServerMessage
+from llmws_tutorial.messages import ConfigFields, Pong, Response, ServerMessage
 from llmws_tutorial.simulator.scripted_llm import Asked
 from llmws_tutorial.simulator.turn import Turn
 from llmws_tutorial.simulator.verdict import Drop, Dropped
+
+
+_PING: Final = '{"interaction_type":"ping_pong"'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +23,11 @@ class Event:
 
     at_s: float
     line: str = "a"
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it is a frame of the keepalive."""
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +57,11 @@ class Sent(Event):
 
     data: str | bytes
 
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it is a frame of the keepalive."""
+        return isinstance(self.data, str) and self.data.startswith(_PING)
+
     def __str__(self) -> str:
         return f"-> {_shown(self.data)}"
 
@@ -60,6 +73,11 @@ class Got(Event):
     data: str | bytes
     message: ServerMessage | None = None
     dropped: Dropped | None = None
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it is a frame of the keepalive."""
+        return isinstance(self.message, Pong)
 
     def __str__(self) -> str:
         why = f"   [dropped: {self.dropped.reason}]" if self.dropped else ""

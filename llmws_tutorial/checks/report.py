@@ -141,12 +141,15 @@ class Report:
 def excerpt(finding: Finding, before: int = BEFORE, after: int = AFTER) -> list[tuple[bool, str]]:
     """What was seen around the event that a ruling is about.
 
-    If it is about something missing, that is the wait for it.
+    If it is about something missing, that is the wait for it. Heartbeats are left out where they
+    are not what the check is about.
 
     Returns:
         One line an event, each with whether it is that event.
     """
     events = finding.exchange.events if finding.exchange else []
+    if finding.case.topic != "keepalive":
+        events = [event for event in events if event is finding.ruling.at or not event.is_heartbeat]
     missed = (event for event in events if isinstance(event, Missed))
     at = finding.ruling.at or next(missed, None)
     place = next((number for number, event in enumerate(events) if event is at), len(events))

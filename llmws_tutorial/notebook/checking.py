@@ -112,7 +112,7 @@ def _not_yet(step: str) -> list[str]:
         topics: dict[str, list[int]] = {}
         for case in CASES:
             if case.step == later and case not in checked:
-                topics.setdefault(case.topic, []).append(int(case.id.partition("/")[2]))
+                topics.setdefault(case.topic, []).append(case.number)
         named = ", ".join(
             f"{topic} {' '.join(map(str, sorted(numbers)))}" for topic, numbers in topics.items()
         )

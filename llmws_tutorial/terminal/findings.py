@@ -128,9 +128,11 @@ def _alike(finding: Finding) -> tuple[str, Verdict, str]:
 
 
 def _names(cases: Iterable[Case]) -> str:
-    numbers = [case.id.partition("/") for case in cases]
-    topics = groupby(numbers, lambda parts: parts[0])
-    return ", ".join(f"{topic} {' '.join(n for _, _, n in own)}" for topic, own in topics)
+    topics = groupby(cases, lambda case: case.topic)
+    return ", ".join(
+        f"{topic} {' '.join(map(str, sorted(case.number for case in own)))}"
+        for topic, own in topics
+    )
 
 
 def _show_in_full(report: Report, finding: Finding, console: Console) -> None:
