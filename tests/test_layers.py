@@ -17,7 +17,7 @@ FLOORS: Final = (
     ("checks",),
     ("notebook",),
     ("terminal",),
-    ("cli",),
+    ("cli", "pytest_plugin"),
     ("__main__",),
 )
 APART: Final = "steps"

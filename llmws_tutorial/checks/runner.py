@@ -79,6 +79,23 @@ async def judge(
     return [run.findings[case.id] for case in cases]
 
 
+async def absence(transport: Transport, within_s: float = 0.0) -> str | None:
+    """Say why no socket opens, also not within some time (seconds); None when one does."""
+    loop = asyncio.get_running_loop()
+    by_s = loop.time() + within_s
+    while True:
+        try:
+            socket = await transport.open("check_is_there")
+        except CannotConnect as error:
+            why = str(error)
+        else:
+            await socket.hang_up()
+            return None
+        if loop.time() >= by_s:
+            return why
+        await asyncio.sleep(_BETWEEN_S)
+
+
 class _Run:
     def __init__(
         self, transport: Transport, conditions: Conditions, progress: Progress | None
@@ -89,9 +106,9 @@ class _Run:
         self._progress = progress
 
     async def all(self, cases: Sequence[Case]) -> None:
-        if (absence := await self._absence(0)) is not None:
+        if (is_down := await absence(self._transport)) is not None:
             for case in cases:
-                self._found(case, failed("an open socket", absence))
+                self._found(case, failed("an open socket", is_down))
             return
         able = [case for case in cases if not self._lacks(case)]
         for company in (Company.ANY, Company.TIMED):
@@ -122,11 +139,11 @@ class _Run:
     async def _one_by_one(self, cases: Sequence[Case]) -> None:
         for number, case in enumerate(cases):
             ruling, exchange, took_s = await self._try(case)
-            absence = await self._absence(BACK_S)
-            if absence is None:
+            is_down = await absence(self._transport, BACK_S)
+            if is_down is None:
                 self._found(case, ruling, exchange=exchange, took_s=took_s)
                 continue
-            down = failed("a server that is still there", f"none: {absence}")
+            down = failed("a server that is still there", f"none: {is_down}")
             self._found(case, down, exchange=exchange, took_s=took_s)
             for left in cases[number + 1 :]:
                 self._found(left, not_seen(f"a server that is there again after {case.id}"))
@@ -142,22 +159,6 @@ class _Run:
         except TimeoutError:
             ruling = failed(f"an end within {LIMIT_S:g} s", "none")
         return ruling, exchange, time.monotonic() - began_s
-
-    async def _absence(self, within_s: float) -> str | None:
-        """Why no socket opens, also not within some time; None when one does."""
-        loop = asyncio.get_running_loop()
-        by_s = loop.time() + within_s
-        while True:
-            try:
-                socket = await self._transport.open("check_is_there")
-            except CannotConnect as error:
-                absence = str(error)
-            else:
-                await socket.hang_up()
-                return None
-            if loop.time() >= by_s:
-                return absence
-            await asyncio.sleep(_BETWEEN_S)
 
     def _found(
         self, case: Case, ruling: Ruling, *, exchange: Exchange | None = None, took_s: float = 0.0
