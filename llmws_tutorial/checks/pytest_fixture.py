@@ -46,4 +46,6 @@ class Check:
             raise AssertionError(failures[0].ruling.got)
         if failures:
             texts = [f"{found.case.id}: {failure_text(found)}" for found in failures]
-            raise AssertionError("\n\n".join([f"{len(failures)} of {len(findings)} failed", *texts]))
+            raise AssertionError(
+                "\n\n".join([f"{len(failures)} of {len(findings)} failed", *texts])
+            )
