@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 if TYPE_CHECKING:
-    from llmws_tutorial.checks.pytest_fixture import Check
+    from llmws_tutorial.checks.pytest_fixture import CheckServer
 
 OPTIONS: Final = {
     "url": ("URL", "where the calls of the server under test live, without a call id"),
@@ -42,14 +42,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "llmws: a check of an LLM WebSocket server")
     servers = ("llmws_url", "llmws_app")
     if any(config.getoption(name) or config.getini(name) for name in servers):
-        from llmws_tutorial.checks.pytest_items import Checks  # noqa: PLC0415 - see above
+        from llmws_tutorial.checks.pytest_items import Plugin  # noqa: PLC0415 - see above
 
-        config.pluginmanager.register(Checks(config), "llmws-checks")
+        config.pluginmanager.register(Plugin(config), "llmws-checks")
 
 
 @pytest.fixture(scope="session")
-def llmws_check() -> "Check":
+def llmws_check() -> "CheckServer":
     """Check a server from a test of your own: ``llmws_check(app, "turns")``."""
-    from llmws_tutorial.checks.pytest_fixture import Check  # noqa: PLC0415 - see above
+    from llmws_tutorial.checks.pytest_fixture import CheckServer  # noqa: PLC0415 - see above
 
-    return Check()
+    return CheckServer()

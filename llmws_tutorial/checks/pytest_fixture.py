@@ -9,7 +9,7 @@ from llmws_tutorial.checks.memory import App
 from llmws_tutorial.checks.under_test import UnderTest
 
 
-class Check:
+class CheckServer:
     """What the fixture ``llmws_check`` gives: call it with a server, and it passes or raises."""
 
     def __call__(

@@ -4,14 +4,13 @@ Their node ids are ``llmws::turns/1``: what pytest selects by a node id, a keywo
 selects here as well, and what is not selected is not run.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from llmws_tutorial.checks.case import Case, Verdict
-from llmws_tutorial.checks.catalogue import select
 from llmws_tutorial.checks.failure_text import failure_text, summary
 from llmws_tutorial.checks.finding import Finding
 from llmws_tutorial.checks.pytest_options import Options, is_on_the_command_line, read
@@ -22,7 +21,7 @@ ROOT: Final = "llmws"
 _XDIST: Final = "xdist"
 
 
-class Checks:
+class Plugin:
     """The hooks of a run with a server to check."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -31,7 +30,6 @@ class Checks:
         self._names = _names(config)
         self._is_asked = self._names == [] and _is_meant(config)
         self._judged: Judged | None = None
-        self._cases: list[Case] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -43,9 +41,9 @@ class Checks:
                 raise pytest.UsageError(str(error)) from None
 
     def _prepare(self) -> None:
-        options = read(self._config)
+        prefixes = [name.partition("::")[2] for name in self._names]
+        options = read(self._config, prefixes if all(prefixes) else [])  # the root means all
         self._judged = Judged(options, is_whole=not _is_one_of_many(self._config))
-        self._cases = _chosen(options.cases, self._names)
         server = options.under_test.server
         is_dialled = not (_is_worker(self._config) or self._config.getoption("collectonly"))
         if is_dialled and isinstance(server, str):
@@ -63,15 +61,16 @@ class Checks:
         """Take what is ours from the paths to collect."""
         self._config.args = [arg for arg in self._config.args if arg not in self._names]
 
-    @pytest.hookimpl(tryfirst=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
         self, session: pytest.Session, items: list[pytest.Item]
-    ) -> None:
-        """Add our items to those of the files, before others choose among them."""
+    ) -> Generator[None, None, None]:
+        """Add our items to those of the files, before anybody chooses or groups them."""
         if self._judged is not None:
-            root = Root.from_parent(session, name=ROOT, nodeid=ROOT)
-            root.fill(self._cases, self._judged)
-            items.extend(item for item in session.genitems(root) if isinstance(item, CheckItem))
+            root = Checks.from_parent(session, name=ROOT, nodeid=ROOT)
+            root.fill(self._judged)
+            items.extend(item for item in session.genitems(root) if isinstance(item, Check))
+        yield
 
 
 def _names(config: pytest.Config) -> list[str]:
@@ -98,31 +97,22 @@ def _is_one_of_many(config: pytest.Config) -> bool:
     return _is_worker(config) and not config.getoption("loadgroup")
 
 
-def _chosen(cases: Sequence[Case], names: Sequence[str]) -> list[Case]:
-    prefixes = [name.partition("::")[2] for name in names]
-    if not all(prefixes):
-        return list(cases)  # the root stands for everything
-    wanted = {case.id for case in select(*prefixes)}
-    return [case for case in cases if case.id in wanted]
-
-
-class Root(pytest.Collector):
+class Checks(pytest.Collector):
     """The node above the items."""
 
-    def fill(self, cases: Iterable[Case], judged: "Judged") -> None:
-        """Take the cases to make items of, and who knows what came of them."""
-        self._cases = tuple(cases)
+    def fill(self, judged: "Judged") -> None:
+        """Take whoever knows what came of the checks."""
         self._judged = judged
 
     def collect(self) -> Iterator[pytest.Item]:
         """Make an item of each case."""
-        for case in self._cases:
-            item = CheckItem.from_parent(self, name=case.id)
+        for case in self._judged.options.cases:
+            item = Check.from_parent(self, name=case.id)
             item.prepare(case, self._judged)
             yield item
 
 
-class CheckItem(pytest.Item):
+class Check(pytest.Item):
     """One check; it passes, fails, is skipped when not seen, or is expected to fail.
 
     Attributes:
@@ -143,12 +133,14 @@ class CheckItem(pytest.Item):
         finding = self._judged.finding(self)
         if finding.verdict is Verdict.NOT_SEEN:
             pytest.skip(f"not seen; it takes {_as_here(finding)}")
-        text = failure_text(finding, f"pytest {self.nodeid}{self._judged.options.repeated}")
+        text = failure_text(
+            finding, f"pytest {ROOT}::{self.case.id}{self._judged.options.repeated}"
+        )
         options = self._judged.options
         if finding.fails(options.fail_on, strict=options.strict):
             pytest.fail(text, pytrace=False)
         if finding.verdict is not Verdict.OK:
-            self.add_report_section("call", finding.verdict.value, text)
+            self.add_report_section("call", "finding", f"{finding.verdict.value}: {text}")
         if finding.verdict is Verdict.FAILED:
             pytest.xfail(f"{finding.case.severity.value}, and that fails no test here")
 
@@ -171,7 +163,7 @@ class Judged:
         self._findings: dict[str, Finding] = {}
         self._trouble: dict[str, str] = {}
 
-    def finding(self, item: CheckItem) -> Finding:
+    def finding(self, item: Check) -> Finding:
         """What came of a check; where none could be run, the first item fails with the reason."""
         __tracebackhide__ = True
         if self._trouble:
@@ -181,9 +173,9 @@ class Judged:
             self._judge(item)
         return self._findings[item.case.id]
 
-    def _judge(self, item: CheckItem) -> None:
+    def _judge(self, item: Check) -> None:
         __tracebackhide__ = True
-        others = [one for one in item.session.items if isinstance(one, CheckItem)]
+        others = [one for one in item.session.items if isinstance(one, Check)]
         cases = [one.case for one in others] if self._is_whole else [item.case]
         try:
             findings = self.options.under_test.judge(cases)

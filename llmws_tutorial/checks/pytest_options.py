@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -47,14 +47,18 @@ class Options:
     repeated: str
 
 
-def read(config: pytest.Config) -> Options:
+def read(config: pytest.Config, prefixes: Sequence[str]) -> Options:
     """Read what was said; an app is imported.
+
+    Args:
+        config: where it was said.
+        prefixes: of the ids of the checks to run; none: those of ``--llmws-checks``.
 
     Raises:
         SetupError: when something makes no sense; the text says what was expected.
     """
     profile = _chosen(config, "profile", _PROFILES) or Profile.CURRENT
-    prefixes = [prefix.strip() for prefix in _said(config, "checks").split(",") if prefix.strip()]
+    said = [prefix.strip() for prefix in _said(config, "checks").split(",")]
     port = _number(config, "llm", "a TCP port")
     return Options(
         under_test=UnderTest(
@@ -65,7 +69,7 @@ def read(config: pytest.Config) -> Options:
             webhook=_said(config, "webhook") or None,
             webhook_key=_said(config, "webhook-key") or os.environ.get("LLMWS_WEBHOOK_KEY", ""),
         ),
-        cases=tuple(select(*prefixes, profile=profile)),
+        cases=tuple(select(*(prefixes or filter(None, said)), profile=profile)),
         strict=_is_strict(config),
         fail_on=_chosen(config, "fail-on", _SEVERITIES) or Severity.ERROR,
         repeated=_repeated(config),
