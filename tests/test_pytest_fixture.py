@@ -26,7 +26,9 @@ def test_a_wrong_app_raises_with_what_to_do() -> None:
     with pytest.raises(AssertionError) as raised:
         check(step2.app, "begin", "calls/1", patience_s=0.1)
     text = str(raised.value)
-    assert text.startswith("1 of 3 failed\n\nbegin/1: expected a whole answer with response_id 0")
+    assert text.startswith(
+        "1 of 3 failed: begin/1\n\nbegin/1: expected a whole answer with response_id 0"
+    )
     assert "\nfix       send the begin message right after accepting" in text
     assert "again" not in text
 

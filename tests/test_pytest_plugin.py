@@ -240,6 +240,24 @@ WORKER: Final = """
 """
 
 
+class Node:
+    """A worker, as xdist shows it to plugins."""
+
+    def __init__(self) -> None:
+        self.workerinput: dict[str, Any] = {}
+
+
+@pytest.mark.parametrize(("path", "is_asked"), [("", True), ("servers.py", False)])
+def test_a_worker_of_xdist_is_told_whether_a_path_was_named(
+    pytester: pytest.Pytester, path: str, is_asked: bool
+) -> None:
+    ini(pytester, llmws_app="servers:step3")
+    config = pytester.parseconfigure("-p", pytest_plugin.__name__, *path.split())
+    node = Node()
+    config.hook.pytest_configure_node(node=node)
+    assert node.workerinput == {"llmws": is_asked}
+
+
 @pytest.mark.parametrize("is_asked", [True, False])
 def test_a_worker_of_xdist_does_as_it_is_told(pytester: pytest.Pytester, is_asked: bool) -> None:
     """It sees the paths of a run as named, whether somebody named them or not."""
@@ -251,3 +269,21 @@ def test_a_worker_of_xdist_does_as_it_is_told(pytester: pytest.Pytester, is_aske
     wanted = {"passed": 2, "skipped": 1} if is_asked else {"passed": 1}
     assert outcomes(pytester, options) == wanted
     assert outcomes(pytester, f"{options} --loadgroup") == wanted
+
+
+def test_a_test_of_ones_own_may_check_an_app(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_own="""
+        from servers import step2, step3
+
+        def test_right(llmws_check):
+            llmws_check(step3, "begin/1")
+
+        def test_wrong(llmws_check):
+            llmws_check(step2, "begin/1", patience_s=0.1)
+    """
+    )
+    result = run(pytester, "")
+    assert result.parseoutcomes() == {"passed": 1, "failed": 1}
+    result.stdout.fnmatch_lines(["E *begin/1: expected a whole answer with response_id 0*"])
+    result.stdout.no_fnmatch_line("*pytest_fixture.py*")

@@ -1,10 +1,12 @@
 """The checks as one assertion, for a test that brings its own server."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from llmws_tutorial.checks.case import Profile, Severity
 from llmws_tutorial.checks.catalogue import select
 from llmws_tutorial.checks.failure_text import failure_text
+from llmws_tutorial.checks.finding import Finding
 from llmws_tutorial.checks.memory import App
 from llmws_tutorial.checks.under_test import UnderTest
 
@@ -41,11 +43,17 @@ class CheckServer:
         __tracebackhide__ = True
         cases = select(*prefixes, profile=Profile(profile))
         findings = UnderTest(server=server, **needs).judge(cases)
-        failures = [found for found in findings if found.fails(fail_on, strict=strict)]
-        if failures and not any(found.was_open for found in findings):
-            raise AssertionError(failures[0].ruling.got)
-        if failures:
-            texts = [f"{found.case.id}: {failure_text(found)}" for found in failures]
-            raise AssertionError(
-                "\n\n".join([f"{len(failures)} of {len(findings)} failed", *texts])
-            )
+        _complain(findings, [one for one in findings if one.fails(fail_on, strict=strict)])
+
+
+def _complain(findings: Sequence[Finding], failures: Sequence[Finding]) -> None:
+    """Raise if there are failures; once, if that is because nobody was there."""
+    __tracebackhide__ = True
+    if not failures:
+        return
+    if not any(found.was_open for found in findings):
+        raise AssertionError(failures[0].ruling.got)
+    ids = ", ".join(found.case.id for found in failures)
+    count = f"{len(failures)} of {len(findings)} failed: {ids}"
+    texts = [f"{found.case.id}: {failure_text(found)}" for found in failures]
+    raise AssertionError("\n\n".join([count, *texts]))

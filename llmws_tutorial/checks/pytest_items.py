@@ -130,7 +130,10 @@ class Check(pytest.Item):
     def runtest(self) -> None:
         """Judge all items of the run, unless that was done, and report this one."""
         __tracebackhide__ = True
-        finding = self._judged.finding(self)
+        self._report(self._judged.finding(self))
+
+    def _report(self, finding: Finding) -> None:
+        __tracebackhide__ = True
         if finding.verdict is Verdict.NOT_SEEN:
             pytest.skip(f"not seen; it takes {_as_here(finding)}")
         text = failure_text(
