@@ -76,6 +76,7 @@ class Line:
         self, transport: Transport, *, headers: Mapping[str, str], is_wrong: bool = False
     ) -> None:
         """Open the socket, or note why there is none."""
+        self.drop()  # one call has one socket
         again = bool(self._exchange.of(Opened, self._name))
         try:
             self._socket = await transport.open(self._call_id, headers=headers, is_wrong=is_wrong)

@@ -6,7 +6,8 @@ returns without a close as well, and one that sends to a peer that has gone gets
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,12 +16,15 @@ from llmws_tutorial.checks.transport import LineEnded, Socket
 from llmws_tutorial.errors import CannotConnect
 from llmws_tutorial.simulator.opening import OPEN_TIMEOUT_S, Stage
 from llmws_tutorial.simulator.posting import Attempt
+from llmws_tutorial.simulator.webhooks import ANSWER_S
 
 Message = MutableMapping[str, Any]
 App = Callable[..., Awaitable[None]]
 """An ASGI app: takes scope, receive and send."""
 ABNORMAL: Final = 1006
 _CLOSE_S: Final = 5.0  # an app may have something to do after a call
+LIFESPAN_S: Final = 10.0
+"""How long an app may take to start, and to end (seconds)."""
 _HOST: Final = (b"host", b"127.0.0.1")
 
 
@@ -40,11 +44,7 @@ class Memory:
         """Hang up on whatever is still open, and wait for the app to notice."""
         for socket in self._sockets:
             socket.drop()
-        tasks = [socket.running for socket in self._sockets]
-        _, left = await asyncio.wait(tasks, timeout=self._timeout_s) if tasks else ((), ())
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await _end([socket.running for socket in self._sockets], self._timeout_s)
 
     @property
     def has_secret(self) -> bool:
@@ -75,21 +75,20 @@ class Memory:
     async def post(self, body: bytes, headers: Mapping[str, str]) -> Attempt:
         """Post to the app's webhook; see `Transport`."""
         scope = _scope("http", str(self._webhook), {"content-type": "application/json", **headers})
-        request = {"type": "http.request", "body": body, "more_body": False}
-        statuses: list[int] = []
-
-        async def receive() -> Message:
-            return request
-
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                statuses.append(message["status"])
-
+        posted = _Post(body)
+        began_s = time.monotonic()
+        status, problem = 0, None
         try:
-            await self._app({**scope, "method": "POST"}, receive, send)
+            async with asyncio.timeout(ANSWER_S):
+                await self._app({**scope, "method": "POST"}, posted.receive, posted.send)
+            status = posted.status
+            problem = None if status else "it returned without an answer"
+        except TimeoutError:
+            problem = f"no answer in {ANSWER_S:g} s; answer first, then work"
         except Exception as error:
-            return Attempt(status=500, problem=f"it raised {error!r}", took_ms=0)
-        return Attempt(status=statuses[0], problem=None, took_ms=0)
+            status, problem = 500, f"it raised {error!r}"
+        took_ms = round((time.monotonic() - began_s) * 1000)
+        return Attempt(status=status or None, problem=problem, took_ms=took_ms)
 
 
 @contextlib.asynccontextmanager
@@ -102,28 +101,69 @@ async def in_memory(
         app: the app; its lifespan events are sent, if it knows them.
         path: where its calls live, without a call id.
         webhook: the path of its webhook; None: there is none.
+
+    Raises:
+        CannotConnect: when the app does not start.
     """
-    inbox: asyncio.Queue[Message] = asyncio.Queue()
-    told = asyncio.Event()
-
-    async def send(message: Message) -> None:
-        told.set()
-
-    async def live() -> None:
-        with contextlib.suppress(Exception):  # an app need not know what a lifespan is
-            await app({"type": "lifespan", "asgi": {"version": "3.0"}}, inbox.get, send)
-        told.set()
-
-    living = asyncio.create_task(live())
-    inbox.put_nowait({"type": "lifespan.startup"})
-    await told.wait()
+    lifespan = _Lifespan(app)
     memory = Memory(app, path=path, webhook=webhook)
     try:
+        await lifespan.start()
         yield memory
     finally:
         await memory.close()
-        inbox.put_nowait({"type": "lifespan.shutdown"})
-        await living
+        await lifespan.end()
+
+
+class _Lifespan:
+    """The life of an app, which need not know that it has one."""
+
+    def __init__(self, app: App) -> None:
+        self._inbox: asyncio.Queue[Message] = asyncio.Queue()
+        self._answered = asyncio.Event()
+        self._failure: str | None = None
+        self._living = asyncio.create_task(self._live(app))
+
+    async def start(self) -> None:
+        self._inbox.put_nowait({"type": "lifespan.startup"})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._answered.wait(), LIFESPAN_S)
+        if not self._answered.is_set():
+            self._failure = f"no answer to lifespan.startup in {LIFESPAN_S:g} s"
+        if self._failure is not None:
+            raise CannotConnect(f"the app does not start: {self._failure or 'it does not say why'}")
+
+    async def end(self) -> None:
+        self._inbox.put_nowait({"type": "lifespan.shutdown"})
+        await _end([self._living], LIFESPAN_S)
+
+    async def _live(self, app: App) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
+        with contextlib.suppress(Exception):  # an app need not know what a lifespan is
+            await app(scope, self._inbox.get, self._send)
+        self._answered.set()
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "lifespan.startup.failed":
+            self._failure = message.get("message", "")
+        self._answered.set()
+
+
+class _Post:
+    """One request to the webhook, from the poster's end."""
+
+    def __init__(self, body: bytes) -> None:
+        self._requests = [{"type": "http.request", "body": body, "more_body": False}]
+        self.status = 0
+
+    async def receive(self) -> Message:
+        if self._requests:
+            return self._requests.pop()
+        return await asyncio.Future()  # the poster stays until the answer is there
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
 
 
 class _Socket:
@@ -178,9 +218,12 @@ class _Socket:
         self._to_us.put_nowait(LineEnded(ABNORMAL))
 
     async def _send(self, message: Message) -> None:
+        await asyncio.sleep(0)  # who sends without end must not be alone on the event loop
         match message["type"]:
             case _ if self._is_over:
                 raise OSError("the peer has gone")
+            case "websocket.send" if not self._answer.done():
+                raise RuntimeError("got websocket.send, expected websocket.accept before it")
             case "websocket.accept":
                 self._answer.set_result(101)
             case "websocket.close" if not self._answer.done():
@@ -199,6 +242,16 @@ class _Socket:
                 self._to_us.put_nowait(LineEnded(code, reason))
             case _:  # the body of a refusal says nothing
                 pass
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]], within_s: float) -> None:
+    """Wait for tasks of the app, then cancel them; one that goes on nevertheless is left."""
+    if tasks:
+        _, left = await asyncio.wait(tasks, timeout=within_s)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=within_s)
 
 
 def _scope(kind: str, path: str, headers: Mapping[str, str] | None) -> dict[str, Any]:

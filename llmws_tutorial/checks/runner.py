@@ -18,7 +18,7 @@ from llmws_tutorial.checks.catalogue import select
 from llmws_tutorial.checks.exchange import Exchange, Refused
 from llmws_tutorial.checks.finding import Finding
 from llmws_tutorial.checks.moves import Open
-from llmws_tutorial.checks.probe import Conditions, observe
+from llmws_tutorial.checks.probe import PATIENCE_S, Conditions, observe
 from llmws_tutorial.checks.sockets import Sockets
 from llmws_tutorial.checks.transport import Transport
 from llmws_tutorial.errors import CannotConnect
@@ -26,7 +26,7 @@ from llmws_tutorial.errors import CannotConnect
 AT_ONCE: Final = 16
 """How many cases run side by side."""
 LIMIT_S: Final = 60.0
-"""How long one case may take; none should, whatever the server does (seconds)."""
+"""How long one case may take with the usual patience, whatever the server does (seconds)."""
 BACK_S: Final = 3.0
 """How long a server that went down may take to be there again (seconds)."""
 _BETWEEN_S: Final = 0.1
@@ -152,12 +152,13 @@ class _Run:
     async def _try(self, case: Case) -> tuple[Ruling, Exchange | None, float]:
         began_s = time.monotonic()
         exchange: Exchange | None = None
+        limit_s = LIMIT_S * max(1, self._conditions.patience_s / PATIENCE_S)
         try:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(limit_s):
                 exchange = await observe(case, self._transport, self._conditions)
             ruling = _rule(case, exchange)
         except TimeoutError:
-            ruling = failed(f"an end within {LIMIT_S:g} s", "none")
+            ruling = failed(f"an end within {limit_s:g} s", "none")
         return ruling, exchange, time.monotonic() - began_s
 
     def _found(
