@@ -201,7 +201,7 @@ def test_a_model_that_is_not_asked_is_missed() -> None:
 
 def test_webhooks_are_signed_as_the_case_says() -> None:
     ways: list[Any] = ["now", "never", "wrong key", "ten minutes ago"]
-    posts = [moves.Post(b'{"event": "call_started"}', way) for way in ways]
+    posts: list[Move] = [moves.Post(b'{"event": "call_started"}', way) for way in ways]
     exchange = saw(Right, *posts)
     assert [posted.status for posted in exchange.of(Posted)] == [204, 401, 401, 401]
     assert str(exchange.of(Posted)[0]) == "the webhook answered 204"

@@ -1,241 +1,412 @@
-"""The runner: which checks, against which server, in what time, and how a finding reads."""
+"""The runner: in which order, against which server, and to an end whatever that server does."""
 
 import asyncio
 import json
 import socket
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from llmws_tutorial.checks import CASES, Finding, run_checks
+from llmws_tutorial.checks import CASES, Case, Conditions, Finding, Profile, Verdict, in_memory
+from llmws_tutorial.checks.case import OK, Company, Grade, Need, Severity
+from llmws_tutorial.checks.exchange import Exchange
+from llmws_tutorial.checks.moves import Answered, Ask, Greeted, Move, Open, Send, Watch
+from llmws_tutorial.checks.rules import is_answered, is_greeted, stays_open
+from llmws_tutorial.checks.runner import AT_ONCE, BACK_S, LIMIT_S, judge, run_checks
+from llmws_tutorial.checks.samples.right import SECRET, Right
+from llmws_tutorial.checks.sockets import Sockets
+from llmws_tutorial.checks.transport import Socket
 from llmws_tutorial.errors import CannotConnect, SetupError
 from llmws_tutorial.notebook import serve as serve_app
+from llmws_tutorial.simulator.scripted_llm import ScriptedLlm
 from llmws_tutorial.steps import step1, step2, step3
+from tests.virtual_time import run_virtually
 
-ALL: Final = [case.id for case in CASES]
-PATIENCE_S: Final = 0.3
+GUIDE: Final = [case for case in CASES if Profile.GUIDE in case.profiles]
+QUICK: Final = Conditions(patience_s=0.3)
 GREETING: Final = json.dumps({"response_id": 0, "content": "Hi.", "content_complete": True})
+CASE: Final = Case(
+    id="test/1",
+    title="is greeted",
+    requirement="The server greets.",
+    why="-",
+    source="-",
+    grade=Grade.KIT,
+    severity=Severity.ERROR,
+    fix="-",
+    step="01",
+    moves=(Open(), Greeted()),
+    judge=is_greeted(),
+)
+ASKS: Final = replace(CASE, moves=(Open(), Ask(1), Answered(1)), judge=is_answered(1))
 
 
-def judge(url: str, *prefixes: str, within_s: float = 10.0) -> list[Finding]:
-    """The findings about a server, which must be there in time."""
+def a_case(number: int, *did: Move, company: Company = Company.ANY, **fields: Any) -> Case:
+    return replace(CASE, id=f"test/{number}", company=company, moves=did or CASE.moves, **fields)
+
+
+def in_right(cases: Sequence[Case], **options: Any) -> list[Finding]:
+    """What is found about the right server, in memory and in virtual time."""
 
     async def run() -> list[Finding]:
-        return await run_checks(url, *prefixes, patience_s=PATIENCE_S)
+        async with in_memory(Right().app, path=f"/llm-websocket/{SECRET}/") as transport:
+            return await judge(transport, cases, **options)
 
-    started = time.monotonic()
-    findings = asyncio.run(asyncio.wait_for(run(), 2 * within_s))
-    assert time.monotonic() - started < within_s
-    return findings
+    return run_virtually(run())
 
 
-def judge_raw(
-    handler: Callable[[ServerConnection, Server], Awaitable[None]],
-    *prefixes: str,
-    patience_s: float = PATIENCE_S,
+Handler = Callable[[ServerConnection, Server], Awaitable[None]]
+
+
+def about(
+    handler: Handler, cases: Sequence[Case], conditions: Conditions = QUICK, within_s: float = 12
 ) -> list[Finding]:
-    """The same about a handler, which is told its server as well."""
+    """What is found about a server of sockets; it must be there in time."""
     servers: list[Server] = []
 
     async def run() -> list[Finding]:
         async with serve(lambda ws: handler(ws, servers[0]), "127.0.0.1", 0) as server:
             servers.append(server)
             port = next(iter(server.sockets)).getsockname()[1]
-            return await run_checks(f"ws://127.0.0.1:{port}/", *prefixes, patience_s=patience_s)
+            transport = Sockets(f"ws://127.0.0.1:{port}/", timeout_s=1)
+            try:
+                return await asyncio.wait_for(judge(transport, cases, conditions), within_s)
+            finally:
+                for ws in server.connections:
+                    ws.transport.abort()
 
-    return asyncio.run(asyncio.wait_for(run(), 10))
+    return asyncio.run(run())
 
 
-def judge_app(app: Any, *prefixes: str) -> list[Finding]:
-    with serve_app(app, name="judged", show_log=False) as server:
-        return judge(server.websocket_url, *prefixes)
-
-
-def ids(findings: list[Finding]) -> list[str]:
-    return [finding.case.id for finding in findings]
+def verdicts(findings: list[Finding]) -> list[str]:
+    return [finding.verdict.value for finding in findings]
 
 
 def passed(findings: list[Finding]) -> list[str]:
     return [finding.case.id for finding in findings if finding.passed]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as spare:
-        return int(spare.getsockname()[1])
+# What a URL is checked for
 
 
 @pytest.mark.parametrize(
-    ("app", "expected"),
-    [
-        (step1.app, ["connect/1", "connect/2", "turns/2"]),
-        (step2.app, ["connect/1", "connect/2", "turns/2"]),  # the responder is not wired yet
-        (step3.app, ALL),
-    ],
-    ids=["step1", "step2", "step3"],
+    ("app", "wanted"),
+    [(step1.app, ["calls/1", "calls/2"]), (step2.app, ["calls/1", "calls/2"])],
 )
-def test_each_step_passes_what_it_has_built(app: Any, expected: list[str]) -> None:
-    findings = judge_app(app)
-    assert ids(findings) == ALL
-    assert passed(findings) == expected
+def test_a_step_passes_what_it_has_built(app: Any, wanted: list[str]) -> None:
+    with serve_app(app, name="judged", show_log=False) as server:
+        run = run_checks(
+            server.websocket_url, "calls/1", "calls/2", "begin", "turns/1", conditions=QUICK
+        )
+        assert passed(asyncio.run(run)) == wanted
 
 
-@pytest.mark.parametrize(
-    ("prefixes", "expected"),
-    [
-        (["turns"], ["turns/1", "turns/2", "turns/3", "turns/4"]),
-        (["turns/3"], ["turns/3"]),
-        (["input/2", "begin"], ["begin/1", "input/2"]),
-        (["turns/1", "turns"], ["turns/1", "turns/2", "turns/3", "turns/4"]),
-    ],
-)
-def test_prefixes_choose_and_the_lessons_order(prefixes: list[str], expected: list[str]) -> None:
-    assert passed(judge_app(step3.app, *prefixes)) == expected
+def test_the_guide_s_server_passes_the_guide_s_checks() -> None:
+    with serve_app(step3.app, name="judged", show_log=False) as server:
+        run = run_checks(server.websocket_url, "calls", "begin", "turns", profile=Profile.GUIDE)
+        findings = asyncio.run(run)
+    topics = ("calls", "begin", "turns")
+    assert [one.case.id for one in findings] == [c.id for c in GUIDE if c.topic in topics]
+    assert {finding.verdict for finding in findings} <= {Verdict.OK, Verdict.NOT_SEEN}
 
 
-@pytest.mark.parametrize("prefixes", [["turn/1"], ["begin", "nonsense"], ["TURNS"]])
-def test_a_prefix_of_no_check_is_refused_with_the_known_ones(prefixes: list[str]) -> None:
-    said = f"no check starts with '{prefixes[-1]}', expected one of connect/1, .*input/3"
-    with pytest.raises(SetupError, match=said):
-        judge("ws://127.0.0.1:1/", *prefixes)
+@pytest.mark.parametrize("prefix", ["turn/1", "nonsense", "TURNS"])
+def test_a_check_that_does_not_exist_is_refused(prefix: str) -> None:
+    with pytest.raises(SetupError, match=f"no check in profile current starts with '{prefix}'"):
+        asyncio.run(run_checks("ws://127.0.0.1:1/", prefix))
 
 
 def test_a_url_that_cannot_be_dialled_is_refused() -> None:
     with pytest.raises(CannotConnect, match="cannot dial 'localhost:3000'"):
-        judge("localhost:3000")
+        asyncio.run(run_checks("localhost:3000"))
 
 
-def test_a_server_that_is_absent_fails_each_check() -> None:
-    findings = judge(f"ws://127.0.0.1:{free_port()}/llm-websocket/", within_s=3)
-    assert (ids(findings), passed(findings)) == (ALL, [])
-    assert all("expected an open socket, got " in str(finding.wrong) for finding in findings)
+# Servers that are not there
 
 
-def test_a_server_without_the_route_fails_each_check() -> None:
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("ws://127.0.0.1:1/llm-websocket/", "nothing answers"),
+        ("ws://me@127.0.0.1:1/", "a user name and no password"),
+    ],
+)
+def test_a_server_that_is_absent_fails_each_check_and_none_is_tried(url: str, said: str) -> None:
+    findings = asyncio.run(run_checks(url))
+    assert {finding.verdict for finding in findings} == {Verdict.FAILED}
+    assert all(said in finding.ruling.got for finding in findings)
+    assert not any(finding.exchange or finding.was_open for finding in findings)
+
+
+def test_a_server_without_the_route_is_absent() -> None:
     with serve_app(step3.app, name="judged", show_log=False) as server:
-        findings = judge(f"{server.url}nowhere/", within_s=3)
-    assert (ids(findings), passed(findings)) == (ALL, [])
-    assert "403" in str(findings[0].wrong)
+        findings = asyncio.run(run_checks(f"{server.url}nowhere/", "begin"))
+    assert "HTTP 403" in findings[0].ruling.got
 
 
-def test_a_url_that_the_client_refuses_fails_each_check() -> None:
-    findings = judge("ws://me@127.0.0.1:1/", within_s=3)
-    assert passed(findings) == []
-    assert "username provided without password" in str(findings[0].wrong)
-
-
-def test_a_port_that_accepts_and_never_answers_fails_each_check() -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=2 * len(CASES)) as listener:
+def test_a_port_that_accepts_and_never_answers_is_absent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        findings = judge(f"ws://127.0.0.1:{port}/llm-websocket/", within_s=3)
-    assert (ids(findings), passed(findings)) == (ALL, [])
-    assert str(findings[0].wrong).startswith("expected an open socket, got timed out")
+        transport = Sockets(f"ws://127.0.0.1:{port}/", timeout_s=0.3)
+        findings = asyncio.run(judge(transport, CASES))
+    assert len(findings) == len(CASES)
+    assert findings[0].ruling.got.startswith(f"cannot call 127.0.0.1:{port}: no answer in 0.3 s")
 
 
-def test_a_server_that_hangs_after_the_handshake_gets_a_verdict_in_time() -> None:
-    release = asyncio.Event()
+# Hostile servers
 
-    async def hangs(ws: ServerConnection, _: Server) -> None:
-        ws.transport.pause_reading()
-        await release.wait()
-        ws.transport.abort()
 
-    async def run() -> list[Finding]:
-        async with serve(lambda ws: hangs(ws, server), "127.0.0.1", 0) as server:
-            port = next(iter(server.sockets)).getsockname()[1]
-            try:
-                url = f"ws://127.0.0.1:{port}/"
-                return await asyncio.wait_for(run_checks(url, patience_s=PATIENCE_S), 4)
-            finally:
-                release.set()
+async def never_reads(ws: ServerConnection, server: Server) -> None:
+    ws.transport.pause_reading()
+    await ws.wait_closed()
 
-    findings = asyncio.run(run())
-    assert ids(findings) == ALL
-    assert passed(findings) == ["connect/1", "connect/2", "turns/2"]
+
+async def floods(ws: ServerConnection, server: Server) -> None:
+    while True:
+        await ws.send("{}" * 100)
+
+
+async def floods_with_pieces(ws: ServerConnection, server: Server) -> None:
+    async def endless() -> Any:
+        while True:
+            yield "x" * 1000
+
+    await ws.send(endless())
+
+
+async def floods_with_pings(ws: ServerConnection, server: Server) -> None:
+    while True:
+        await ws.ping()
+        await asyncio.sleep(0)
+
+
+async def closes_at_once(ws: ServerConnection, server: Server) -> None:
+    await ws.close(1000)
+
+
+async def drops_at_once(ws: ServerConnection, server: Server) -> None:
+    ws.transport.abort()
+
+
+async def breaks_websocket(ws: ServerConnection, server: Server) -> None:
+    ws.transport.write(b"\x81\x02\xff\xff")
+    await ws.wait_closed()
+
+
+async def answers_in_binary(ws: ServerConnection, server: Server) -> None:
+    async for _ in ws:
+        await ws.send(GREETING.encode())
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        never_reads,
+        floods,
+        floods_with_pieces,
+        floods_with_pings,
+        closes_at_once,
+        drops_at_once,
+        breaks_websocket,
+        answers_in_binary,
+    ],
+)
+def test_a_hostile_server_gets_a_verdict_for_each_check_in_time(hostile: Handler) -> None:
+    cases = [case for case in CASES if case.topic in ("calls", "begin", "turns")]
+    findings = about(hostile, cases, within_s=45)
+    assert [finding.case for finding in findings] == cases
+    assert "begin/1" not in passed(findings)
 
 
 def test_a_server_that_dies_half_way_gets_a_verdict_for_each_check() -> None:
-    """It takes the first half of the calls, and the end of one of them is the end of all."""
+    """The end of one of its calls is the end of all."""
     calls: list[ServerConnection] = []
 
     async def dies(ws: ServerConnection, server: Server) -> None:
         calls.append(ws)
         await ws.send(GREETING)
-        if len(calls) == len(CASES) // 2:
+        if len(calls) >= 4:
             server.close(close_connections=False)
             for one in calls:
                 one.transport.abort()
         await ws.wait_closed()
 
-    findings = judge_raw(dies)
-    assert ids(findings) == ALL
-    assert set(passed(findings)) <= {"begin/1"}
+    cases = [a_case(number, Open(), Greeted(), Watch(5)) for number in range(8)]
+    findings = about(dies, [replace(case, judge=stays_open()) for case in cases])
+    assert len(findings) == 8
+    assert passed(findings) == []
+    assert any("nothing answers" in finding.ruling.got for finding in findings)
 
 
-def test_the_answers_of_a_server_that_drops_the_call_are_judged_as_far_as_they_came() -> None:
-    async def drops(ws: ServerConnection, _: Server) -> None:
+def test_an_answer_that_comes_before_the_line_drops_counts() -> None:
+    async def drops(ws: ServerConnection, server: Server) -> None:
         await ws.send(GREETING)
         await ws.recv()
         ws.transport.abort()
 
-    findings = judge_raw(drops, "begin", "turns/2", "turns/4")
-    assert [finding.wrong for finding in findings] == [
-        None,
-        "expected an open call, got close code 1006",
-        "expected a complete answer with response_id 1, got none",
-    ]
+    greeted, asks = about(drops, [CASE, replace(ASKS, id="test/2")])
+    assert greeted.verdict is Verdict.OK
+    assert asks.ruling.got == "the server dropped the connection without a close frame (1006)"
 
 
-def test_checks_run_side_by_side_each_on_its_own_call() -> None:
-    paths: list[str] = []
-    everybody = asyncio.Barrier(len(CASES))
+# Order
 
-    async def meets(ws: ServerConnection, _: Server) -> None:
-        assert ws.request
-        paths.append(ws.request.path)
-        await everybody.wait()
-        await ws.send(GREETING)
+
+def test_cases_run_side_by_side_up_to_a_limit() -> None:
+    open_now: list[int] = []
+
+    async def counts(ws: ServerConnection, server: Server) -> None:
+        open_now.append(len(server.connections))
         await ws.wait_closed()
 
-    assert "begin/1" in passed(judge_raw(meets))
-    assert sorted(paths) == sorted(f"/check_{case_id.replace('/', '_')}" for case_id in ALL)
+    cases = [a_case(number, Open(), Watch(0.5), judge=stays_open()) for number in range(20)]
+    assert verdicts(about(counts, cases)) == ["ok"] * 20
+    assert max(open_now) == AT_ONCE
 
 
-def test_a_finding_says_what_was_required_expected_and_got_and_the_fix() -> None:
-    [finding] = judge_app(step1.app, "begin")
-    assert str(finding) == (
-        "begin/1 failed: expected a first message with response_id 0, got none; "
-        "required: The first message has response_id 0 and is complete; "
-        "fix: send the begin message right after accepting the socket"
+def test_cases_that_measure_time_come_after_the_others_and_risky_ones_last_and_alone() -> None:
+    began: list[str] = []
+
+    def case(number: int, company: Company) -> Case:
+        def rules(exchange: Exchange) -> Any:
+            began.append(company.name)
+            return OK
+
+        return a_case(number, Open(), Watch(1.0 / number), company=company, judge=rules)
+
+    company = [Company.NONE, Company.TIMED, Company.ANY, Company.NONE, Company.TIMED, Company.ANY]
+    in_right([case(number, one) for number, one in enumerate(company, 1)])
+    assert began == ["ANY", "ANY", "TIMED", "TIMED", "NONE", "NONE"]
+
+
+def test_findings_come_in_the_order_of_the_cases_and_are_told_as_they_are_made() -> None:
+    told: list[str] = []
+    cases = [a_case(1, Open(), Watch(2)), a_case(2, Open(), Watch(1))]
+    findings = in_right(cases, progress=lambda finding: told.append(finding.case.id))
+    assert [finding.case.id for finding in findings] == ["test/1", "test/2"]
+    assert told == ["test/2", "test/1"]
+
+
+# What cannot be seen
+
+
+@pytest.mark.parametrize(
+    ("need", "said"), [(Need.LLM, "--llm PORT, and your"), (Need.WEBHOOK, "--webhook URL and")]
+)
+def test_a_case_that_lacks_what_it_needs_is_not_seen(need: Need, said: str) -> None:
+    [finding] = in_right([replace(CASE, needs=frozenset({need}))])
+    assert finding.verdict is Verdict.NOT_SEEN
+    assert finding.ruling.expected.startswith(said)
+    assert finding.exchange is None
+
+
+def test_a_server_that_never_asks_the_model_is_not_seen() -> None:
+    conditions = Conditions(llm=ScriptedLlm())
+    [finding] = in_right([replace(CASE, needs=frozenset({Need.LLM}))], conditions=conditions)
+    assert finding.ruling.expected.startswith("a server that asks this model: is OPENAI_BASE_URL")
+
+
+def test_a_socket_that_is_refused_in_a_case_fails_it() -> None:
+    calls: list[str] = []
+
+    class TakesOne(Right):
+        def lets_in(self, ws: Any, secret: str) -> bool:
+            calls.append(ws.path_params["call_id"])
+            return len(calls) < 3 and secret == SECRET
+
+    async def run() -> list[Finding]:
+        async with in_memory(TakesOne().app, path=f"/llm-websocket/{SECRET}/") as transport:
+            return await judge(transport, [a_case(1, Open(), Open(line="b"), judge=stays_open())])
+
+    [finding] = run_virtually(run())
+    assert finding.ruling.expected == "an open socket"
+    assert "HTTP 403" in finding.ruling.got
+
+
+def test_a_refusal_is_for_the_judge_where_it_is_wanted() -> None:
+    assert verdicts(in_right([a_case(1, Open(is_wrong=True), judge=stays_open())])) == ["ok"]
+
+
+# Servers that go down
+
+
+class Falling:
+    """A way to a server that is down for some time after a certain frame."""
+
+    def __init__(self, inner: Any, down_s: float) -> None:
+        self._inner = inner
+        self._down_s = down_s
+        self._back_s = 0.0
+        self.has_secret = True
+        self.has_webhook = False
+
+    async def open(self, call_id: str, **options: Any) -> Socket:
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._back_s:
+            raise CannotConnect("nothing answers", stage="TCP")
+        if "test_2" in call_id:
+            self._back_s = now_s + self._down_s
+        opened: Socket = await self._inner.open(call_id, **options)
+        return opened
+
+
+def after_a_fall(down_s: float) -> list[Finding]:
+    cases = [
+        a_case(1, Open(), company=Company.NONE, judge=stays_open()),
+        a_case(2, Open(), Send("null"), company=Company.NONE, judge=stays_open()),
+        a_case(3, Open(), company=Company.NONE, judge=stays_open()),
+        a_case(4, Open(), judge=stays_open()),
+    ]
+
+    async def run() -> list[Finding]:
+        async with in_memory(Right().app, path=f"/llm-websocket/{SECRET}/") as transport:
+            return await judge(Falling(transport, down_s), cases)  # type: ignore[arg-type]
+
+    return run_virtually(run())
+
+
+def test_a_server_that_a_case_takes_down_fails_that_case_and_hides_what_is_left() -> None:
+    findings = after_a_fall(down_s=BACK_S + 1)
+    assert verdicts(findings) == ["ok", "failed", "not seen", "ok"]
+    assert str(findings[1].ruling) == (
+        "failed: expected a server that is still there, got none: nothing answers"
     )
+    assert findings[2].ruling.expected == "a server that is there again after test/2"
 
 
-def test_a_finding_of_nothing_wrong_is_short() -> None:
-    finding = Finding(CASES[0], None)
-    assert finding.passed
-    assert str(finding) == "connect/1 ok"
+def test_a_server_that_comes_back_in_time_goes_on() -> None:
+    [_, fell, last, _] = after_a_fall(down_s=BACK_S / 2)
+    assert fell.ruling.expected != "a server that is still there"
+    assert last.verdict is Verdict.OK
+
+
+# Time
+
+
+@pytest.mark.parametrize(("patience_s", "limit_s"), [(1.0, LIMIT_S), (10.0, 2 * LIMIT_S)])
+def test_a_case_without_end_is_ended(patience_s: float, limit_s: float) -> None:
+    conditions = Conditions(patience_s=patience_s)
+    endless, other = in_right([a_case(1, Open(), Watch(1e6)), a_case(2)], conditions=conditions)
+    assert str(endless.ruling) == f"failed: expected an end within {limit_s:g} s, got none"
+    assert other.verdict is Verdict.OK
 
 
 def test_the_waits_are_long_enough_for_a_slow_server() -> None:
-    async def slow(ws: ServerConnection, _: Server) -> None:
-        await asyncio.sleep(0.4)
+    async def slow(ws: ServerConnection, server: Server) -> None:
+        await asyncio.sleep(0.3)
         await ws.send(GREETING)
         await ws.recv()
-        await asyncio.sleep(0.4)
-        await ws.close(1002, "Cannot parse incoming message.")
-
-    findings = judge_raw(slow, "begin", "input/3", patience_s=2)
-    assert passed(findings) == ["begin/1", "input/3"]
-
-
-def test_an_answer_that_never_comes_is_waited_for_once() -> None:
-    async def greets_only(ws: ServerConnection, _: Server) -> None:
-        await ws.send(GREETING)
+        await asyncio.sleep(0.3)
+        await ws.send(GREETING.replace("0", "1", 1))
         await ws.wait_closed()
 
-    started = time.monotonic()
-    [finding] = judge_raw(greets_only, "turns/4", patience_s=1)
-    assert finding.wrong == "expected a complete answer with response_id 1, got none"
-    assert time.monotonic() - started < 1.9
+    assert verdicts(about(slow, [CASE, ASKS], Conditions(patience_s=3))) == ["ok", "ok"]
+
+
+def test_a_finding_knows_how_long_it_took() -> None:
+    [finding] = in_right([CASE])
+    assert 0 <= finding.took_s < 5
+    assert finding.was_open
