@@ -158,7 +158,7 @@ def test_updates_frames_and_drops_are_made() -> None:
 
 def scripted(*, has_model: bool = True) -> Exchange:
     first, second = Script(steps=(Say("One."),)), Script(steps=(Say("Two."),))
-    asks = [Open(), Greeted(), Ask(1), Answered(1), Ask(2), Answered(2), Ask(3), Answered(3)]
+    asks = (Open(), Greeted(), Ask(1), Answered(1), Ask(2), Answered(2), Ask(3), Answered(3))
     return saw(Right, *asks, scripts=[first, second], has_model=has_model)
 
 

@@ -234,9 +234,9 @@ def test_a_server_that_dies_half_way_gets_a_verdict_for_each_check() -> None:
                 one.transport.abort()
         await ws.wait_closed()
 
-    cases = [a_case(number, Open(), Greeted(), Watch(5)) for number in range(8)]
+    cases = [a_case(number, Open(), Greeted(), Watch(0.5)) for number in range(20)]
     findings = about(dies, [replace(case, judge=stays_open()) for case in cases])
-    assert len(findings) == 8
+    assert len(findings) == 20
     assert passed(findings) == []
     assert any("nothing answers" in finding.ruling.got for finding in findings)
 
