@@ -14,20 +14,20 @@ check = CheckServer()
 
 
 def test_a_right_app_passes() -> None:
-    check(step3.app, "begin", "turns/1")
+    check(step3.app, "begin/1", "turns/1")
 
 
 def test_a_right_server_passes_by_its_url() -> None:
     with serve(step3.app, name="judged", show_log=False) as server:
-        check(server.websocket_url, "begin", profile="guide-2024")
+        check(server.websocket_url, "begin/1", profile="guide-2024")
 
 
 def test_a_wrong_app_raises_with_what_to_do() -> None:
     with pytest.raises(AssertionError) as raised:
-        check(step2.app, "begin", "calls/1", patience_s=0.1)
+        check(step2.app, "begin/1", "calls/1", patience_s=0.1)
     text = str(raised.value)
     assert text.startswith(
-        "1 of 3 failed: begin/1\n\nbegin/1: expected a whole answer with response_id 0"
+        "1 of 2 failed: begin/1\n\nbegin/1: expected a whole answer with response_id 0"
     )
     assert "\nfix       send the begin message right after accepting" in text
     assert "again" not in text

@@ -99,7 +99,7 @@ def passed(findings: list[Finding]) -> list[str]:
 def test_a_step_passes_what_it_has_built(app: Any, wanted: list[str]) -> None:
     with serve_app(app, name="judged", show_log=False) as server:
         run = run_checks(
-            server.websocket_url, "calls/1", "calls/2", "begin", "turns/1", conditions=QUICK
+            server.websocket_url, "calls/1", "calls/2", "begin/1", "turns/1", conditions=QUICK
         )
         assert passed(asyncio.run(run)) == wanted
 

@@ -100,7 +100,8 @@ class Send:
         size = len(self.data)
         if isinstance(self.data, bytes):
             return f"a binary frame of {size} bytes"
-        text = self.data if size <= 120 else f"{self.data[:100]}... ({size} characters)"
+        line = self.data.replace("\n", " ")
+        text = line if size <= 120 else f"{line[:100]}... ({size} characters)"
         return (
             f"{text or 'an empty text frame'}{f', in {self.pieces} fragments' * (self.pieces > 1)}"
         )
