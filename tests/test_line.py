@@ -227,6 +227,24 @@ def test_a_line_may_be_opened_again_and_stays_the_same_call() -> None:
     assert second.line == "a"
 
 
+def test_a_line_that_is_lost_silently_stays_open_for_the_server() -> None:
+    told: list[str | None] = []
+
+    def server(text: str | None) -> list[Any]:
+        told.append(text)
+        return []
+
+    async def use(line: Line, transport: Transport) -> None:
+        await asyncio.sleep(0.1)
+        line.drop(silently=True)
+        await line.open(transport, headers={})
+        await asyncio.sleep(0.1)
+
+    exchange = seen(server, use)
+    assert [type(event) for event in exchange.events] == [Opened, Ended, Opened, Ended]
+    assert told == [None, None]
+
+
 def test_a_line_that_is_opened_twice_has_one_socket() -> None:
     async def use(line: Line, transport: Transport) -> None:
         await line.open(transport, headers={})

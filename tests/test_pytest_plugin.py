@@ -113,7 +113,7 @@ def test_what_costs_less_than_wanted_is_expected_to_fail(pytester: pytest.Pytest
         ("llmws -k begin/1", {"passed": 1}),
         ("-m llmws --llmws-checks begin/1", {"passed": 1}),
         ("-m 'not llmws' --llmws-checks begin/1", {"deselected": 1, "passed": 1}),
-        ("llmws --llmws-checks begin --deselect llmws::begin/2", {"passed": 1}),
+        ("llmws --llmws-checks begin/1,begin/2 --deselect llmws::begin/2", {"passed": 1}),
         ("test_own.py llmws::begin/1", {"passed": 2}),
         ("test_own.py --llmws-checks begin/1", {"passed": 2}),
     ],
@@ -187,7 +187,10 @@ def test_wrong_use_is_said_once_and_in_words(
 def test_a_place_where_no_call_is_taken_fails_one_test_and_skips_the_others(
     pytester: pytest.Pytester,
 ) -> None:
-    result = run(pytester, "--llmws-app servers:step3 --llmws-path /nowhere/ llmws::turns -rs")
+    result = run(
+        pytester,
+        "--llmws-app servers:step3 --llmws-path /nowhere/ llmws::turns/1 llmws::turns/8 -rs",
+    )
     assert result.parseoutcomes() == {"failed": 1, "skipped": 1}
     result.stdout.fnmatch_lines(
         [
@@ -263,7 +266,7 @@ def test_a_worker_of_xdist_does_as_it_is_told(pytester: pytest.Pytester, is_aske
     """It sees the paths of a run as named, whether somebody named them or not."""
     pytester.makepyfile(test_own="def test_own(): pass")
     pytester.makepyfile(worker=WORKER.replace("IS_ASKED", str(is_asked)))
-    ini(pytester, llmws_app="servers:step3", llmws_checks="turns")
+    ini(pytester, llmws_app="servers:step3", llmws_checks="turns/1, turns/8")
     options = "-p worker test_own.py"
     pytester.syspathinsert()
     wanted = {"passed": 2, "skipped": 1} if is_asked else {"passed": 1}

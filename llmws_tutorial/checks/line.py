@@ -144,9 +144,9 @@ class Line:
 
     def _leave(self) -> None:
         self.is_open = False
-        if self._reading is not None:
-            self._reading.cancel()  # what comes from here on is nobody's business
-        self._stop_beating()
+        for task in (self._reading, self._beating):
+            if task is not None:
+                task.cancel()  # what comes from here on is nobody's business
 
     async def _read(self, socket: Socket) -> None:
         """Note every frame, and do at once what the platform does at once."""
