@@ -1,11 +1,10 @@
-"""What a check found, how it counts, and how it reads: in a line, and in full."""
+"""What a check found, how it counts, and how it reads in a line."""
 
 import pytest
 
-from llmws_tutorial.checks import Finding, Severity, Verdict, select
+from llmws_tutorial.checks import Finding, Severity, select
 from llmws_tutorial.checks.case import OK, Ruling, failed, not_seen, not_strict
-from llmws_tutorial.checks.exchange import Exchange, Got, Opened
-from llmws_tutorial.checks.failure_text import failure_text, summary
+from llmws_tutorial.checks.exchange import Exchange, Opened
 
 [CASE] = select("begin/1")
 [ADVICE] = select("calls/8")
@@ -50,38 +49,3 @@ def test_a_finding_knows_whether_anything_was_tried() -> None:
     assert not Finding(case=CASE, ruling=OK, exchange=exchange).was_open
     exchange.note(Opened)
     assert Finding(case=CASE, ruling=OK, exchange=exchange).was_open
-
-
-def events(count: int) -> Exchange:
-    exchange = Exchange(lambda: 0.0)
-    for number in range(count):
-        exchange.note(Got, data=f"frame {number}.")
-    return exchange
-
-
-def test_a_failure_in_full_marks_the_frame_that_decided_among_those_around_it() -> None:
-    exchange = events(40)
-    finding = Finding(case=CASE, ruling=failed("x", "y", exchange.events[20]), exchange=exchange)
-    lines = failure_text(finding, "pytest llmws::begin/1").splitlines()
-    frames = [line for line in lines if "frame" in line]
-    assert [line for line in frames if ">" in line] == ["  >   0.000 s  a  <- frame 20."]
-    assert ("frame 12." in frames[0], "frame 22." in frames[-1], len(frames)) == (True, True, 11)
-    assert lines[0] == "expected x, got y"
-    assert lines[-1] == "again     pytest llmws::begin/1"
-
-
-def test_a_failure_by_something_missing_shows_the_last_frames() -> None:
-    text = failure_text(Finding(case=CASE, ruling=FAILED, exchange=events(40)))
-    assert "frame 39." in text
-    assert "frame 5." not in text
-    assert "again" not in text
-
-
-def test_what_a_server_sent_is_shown_and_never_obeyed() -> None:
-    exchange = Exchange(lambda: 0.0)
-    exchange.note(Got, data="\x1b[2J\u202e\n")
-    ruling = failed("x", "\x1b]0;title\x07", exchange.events[0])
-    finding = Finding(case=CASE, ruling=ruling, exchange=exchange)
-    assert summary(finding) == r"expected x, got \x1b]0;title\x07"
-    assert r"<- \x1b[2J\u202e\n" in failure_text(finding)
-    assert finding.verdict is Verdict.FAILED

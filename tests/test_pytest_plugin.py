@@ -65,9 +65,10 @@ def test_a_failure_is_the_finding_in_full_and_no_traceback(pytester: pytest.Pyte
             "expected a whole answer with response_id 0, got none",
             "required  The first message has response_id 0 and is complete. [[]guide, step 2;*]",
             "why       The agent stays mute until it comes*",
-            "*0.* s  a  the socket is open",
-            "*0.1* s  a  in vain: wait for the whole first message (response_id 0)",
+            "*the socket is open",
+            "  >*in vain: wait for the whole first message (response_id 0)",
             "fix       send the begin message right after accepting the socket*",
+            "example   llmws explain begin/1",
             f"again     pytest {MUTE}",
             "FAILED llmws::begin/1 - *expected a whole answer*",
         ]
