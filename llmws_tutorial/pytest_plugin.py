@@ -1,4 +1,4 @@
-"""The pytest plugin: ``pytest --llmws-url ws://host/llm-websocket/`` makes a test of each check.
+"""The pytest plugin: ``pytest --llmws-url URL`` makes a test of each check.
 
 Every pytest run near this package loads this module. So it stands alone on its floor, holds hooks
 only, and the checks are imported by a run that uses them.

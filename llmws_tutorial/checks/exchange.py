@@ -13,7 +13,6 @@ from llmws_tutorial.simulator.scripted_llm import Asked
 from llmws_tutorial.simulator.turn import Turn
 from llmws_tutorial.simulator.verdict import Drop, Dropped
 
-
 _PING: Final = '{"interaction_type":"ping_pong"'
 
 

@@ -12,7 +12,7 @@ from llmws_tutorial.checks.under_test import UnderTest
 
 
 class CheckServer:
-    """What the fixture ``llmws_check`` gives: call it with a server, and it passes or raises."""
+    """What the fixture ``llmws_check`` gives: called with a server, it may raise."""
 
     def __call__(
         self,

@@ -1,4 +1,4 @@
-"""What a pytest run says about the server to check: on the command line, or in an ini file."""
+"""What a pytest run says about the server, as options or in an ini file."""
 
 import contextlib
 import os

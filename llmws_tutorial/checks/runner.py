@@ -80,7 +80,7 @@ async def judge(
 
 
 async def absence(transport: Transport, within_s: float = 0.0) -> str | None:
-    """Say why no socket opens, also not within some time (seconds); None when one does."""
+    """Say why no socket opens, not even within some seconds; None when one does."""
     loop = asyncio.get_running_loop()
     by_s = loop.time() + within_s
     while True:

@@ -1,4 +1,4 @@
-"""A server under test, and all that its checks need, in one place; judged while one waits.
+"""A server under test with all that its checks need, judged while one waits.
 
 For callers without an event loop, and for those with one that is not to be touched: the checks run
 on a loop of their own, in a thread of their own if this one is taken.
