@@ -13,9 +13,9 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from llmws_tutorial.checks import CASES, Case, Conditions, Finding, Profile, Verdict, in_memory
 from llmws_tutorial.checks.case import OK, Company, Grade, Need, Severity
 from llmws_tutorial.checks.exchange import Exchange
-from llmws_tutorial.checks.moves import Answered, Ask, Greeted, Move, Open, Send, Watch
+from llmws_tutorial.checks.moves import Answered, Ask, Drop, Greeted, Move, Open, Send, Watch
 from llmws_tutorial.checks.rules import is_answered, is_greeted, stays_open
-from llmws_tutorial.checks.runner import AT_ONCE, BACK_S, LIMIT_S, judge, run_checks
+from llmws_tutorial.checks.runner import AT_ONCE, BACK_S, KEEPS_OTHERS, LIMIT_S, judge, run_checks
 from llmws_tutorial.checks.samples.right import SECRET, Right
 from llmws_tutorial.checks.sockets import Sockets
 from llmws_tutorial.checks.transport import Socket
@@ -238,7 +238,10 @@ def test_a_server_that_dies_half_way_gets_a_verdict_for_each_check() -> None:
     findings = about(dies, [replace(case, judge=stays_open()) for case in cases])
     assert len(findings) == 20
     assert passed(findings) == []
-    assert any("nothing answers" in finding.ruling.got for finding in findings)
+    [blamed] = [finding for finding in findings if finding.verdict is Verdict.FAILED]
+    assert "nothing answers" in blamed.ruling.got
+    others = [finding.ruling.expected for finding in findings if finding is not blamed]
+    assert all("it went down while these ran side by side: test/" in told for told in others)
 
 
 def test_an_answer_that_comes_before_the_line_drops_counts() -> None:
@@ -310,12 +313,9 @@ def test_a_server_that_never_asks_the_model_is_not_seen() -> None:
 
 
 def test_a_socket_that_is_refused_in_a_case_fails_it() -> None:
-    calls: list[str] = []
-
     class TakesOne(Right):
         def lets_in(self, ws: Any, secret: str) -> bool:
-            calls.append(ws.path_params["call_id"])
-            return len(calls) < 3 and secret == SECRET
+            return not ws.path_params["call_id"].endswith("_b")
 
     async def run() -> list[Finding]:
         async with in_memory(TakesOne().app, path=f"/llm-websocket/{SECRET}/") as transport:
@@ -342,6 +342,9 @@ class Falling:
         self._back_s = 0.0
         self.has_secret = True
         self.has_webhook = False
+
+    def is_well_again(self) -> None:
+        self._back_s = 0.0
 
     async def open(self, call_id: str, **options: Any) -> Socket:
         now_s = asyncio.get_running_loop().time()
@@ -375,6 +378,48 @@ def test_a_server_that_a_case_takes_down_fails_that_case_and_hides_what_is_left(
         "failed: expected a server that is still there, got none: nothing answers"
     )
     assert findings[2].ruling.expected == "a server that is there again after test/2"
+
+
+def fallen(*cases: Case, restarts: bool = False) -> list[Finding]:
+    """A server that goes down for good at case 2, which runs beside others."""
+
+    async def run() -> list[Finding]:
+        async with in_memory(Right().app, path=f"/llm-websocket/{SECRET}/") as transport:
+            falling = Falling(transport, down_s=1e6)
+
+            async def restart() -> None:
+                falling.is_well_again()
+
+            conditions = Conditions(restart=restart if restarts else None)
+            return await judge(falling, cases, conditions)  # type: ignore[arg-type]
+
+    return run_virtually(run())
+
+
+def test_a_fall_that_one_case_can_have_caused_alone_is_its_own() -> None:
+    first = a_case(2, Open(), Drop(), Open(), judge=stays_open())
+    risky = a_case(3, Open(), company=Company.NONE, judge=stays_open())
+    findings = fallen(first, risky)
+    assert verdicts(findings) == ["failed", "not seen"]
+    assert findings[0].ruling.got == "none since test/2: nothing answers"
+
+
+def test_a_fall_among_several_is_what_one_call_does_to_the_others() -> None:
+    cases = [
+        a_case(number, Open(), Watch(1), Drop(), Open(), judge=stays_open()) for number in (1, 2)
+    ]
+    keeps_others = replace(a_case(3, Open(), company=Company.NONE), id=KEEPS_OTHERS)
+    *others, blamed = fallen(*cases, keeps_others)
+    assert verdicts([*others, blamed]) == ["not seen", "not seen", "failed"]
+    assert blamed.ruling.got == "none since test/1, test/2: nothing answers"
+
+
+def test_a_server_that_can_be_restarted_is_tried_to_the_end() -> None:
+    beside = a_case(2, Open(), Drop(), Open(), judge=stays_open())
+    risky = a_case(3, Open(), company=Company.NONE, judge=stays_open())
+    findings = fallen(beside, risky, restarts=True)
+    assert verdicts(findings) == ["failed", "ok"]
+    assert findings[0].ruling.expected == "a server that is still there"
 
 
 def test_a_server_that_comes_back_in_time_goes_on() -> None:

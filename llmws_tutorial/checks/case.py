@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 from llmws_tutorial.checks.exchange import Event, Exchange
-from llmws_tutorial.checks.moves import Move
+from llmws_tutorial.checks.moves import Move, Open
 from llmws_tutorial.simulator.scripted_llm import Script
 
 
@@ -154,6 +154,12 @@ class Case:
     needs: frozenset[Need] = frozenset()
     scripts: tuple[Script, ...] = field(default=())
     company: Company = Company.ANY
+
+    @property
+    def wants_refusal(self) -> bool:
+        """Whether a socket that does not open is what it is about."""
+        opens = [move for move in self.moves if isinstance(move, Open)]
+        return any(move.is_wrong or move.origin is not None for move in opens)
 
     @property
     def topic(self) -> str:

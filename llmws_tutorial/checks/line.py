@@ -32,7 +32,7 @@ from llmws_tutorial.simulator.transcript import Transcript
 from llmws_tutorial.simulator.verdict import Dropped, read_frame
 from llmws_tutorial.simulator.wishes import Wishes
 
-MOST_FRAMES: Final = 5_000
+MOST_FRAMES: Final = 2_000
 """How many frames of a server are read in one call; more is a flood, and ends it."""
 _WORD_S: Final = 0.3
 

@@ -29,11 +29,13 @@ class Conditions:
         patience_s: how long to wait for something that must come (seconds).
         llm: the model behind the server; None: cases that need one are not seen.
         webhook_key: the API key that signs webhooks; empty: there is no webhook to post to.
+        restart: brings a server back that has gone down; None: nobody can.
     """
 
     patience_s: float = PATIENCE_S
     llm: ScriptedLlm | None = None
     webhook_key: str = ""
+    restart: Callable[[], Awaitable[None]] | None = None
 
 
 async def observe(case: Case, transport: Transport, conditions: Conditions) -> Exchange:

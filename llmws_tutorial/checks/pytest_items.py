@@ -1,7 +1,8 @@
 """The checks in a pytest run: an item each.
 
-All are judged together when the first one has its turn. Their node ids are ``llmws::turns/1``: what pytest selects by a node id, a keyword or a marker, it
-selects here as well, and what is not selected is not run.
+All are judged together when the first one has its turn. Their node ids are ``llmws::turns/1``:
+what pytest selects by a node id, a keyword or a marker, it selects here as well, and what is not
+selected is not run.
 """
 
 from collections.abc import Generator, Iterator

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from llmws_tutorial.checks.case import (
@@ -15,13 +16,13 @@ from llmws_tutorial.checks.case import (
     not_seen,
 )
 from llmws_tutorial.checks.catalogue import select
-from llmws_tutorial.checks.exchange import Exchange, Refused
+from llmws_tutorial.checks.exchange import Ended, Exchange, Refused
 from llmws_tutorial.checks.finding import Finding
-from llmws_tutorial.checks.moves import Open
 from llmws_tutorial.checks.probe import PATIENCE_S, Conditions, observe
 from llmws_tutorial.checks.sockets import Sockets
 from llmws_tutorial.checks.transport import Transport
 from llmws_tutorial.errors import CannotConnect
+from llmws_tutorial.simulator.endings import ABNORMAL
 
 AT_ONCE: Final = 16
 """How many cases run side by side."""
@@ -29,6 +30,8 @@ LIMIT_S: Final = 60.0
 """How long one case may take with the usual patience, whatever the server does (seconds)."""
 BACK_S: Final = 3.0
 """How long a server that went down may take to be there again (seconds)."""
+KEEPS_OTHERS: Final = "calls/5"
+"""The case that a fall belongs to when nobody can say which of several cases caused it."""
 _BETWEEN_S: Final = 0.1
 
 Progress = Callable[[Finding], None]
@@ -71,8 +74,9 @@ async def judge(
 ) -> list[Finding]:
     """Run cases over any transport; one finding a case, in the order of the cases.
 
-    Those that can take a server down come last, one at a time: should one do so, it is the one
-    that fails, and what could not be tried any more is "not seen".
+    Those that can take a server down come last, one at a time, and so does every other whose line
+    was cut while it ran beside others: should one take the server down, it is the one that fails,
+    and what could not be tried any more is "not seen".
     """
     run = _Run(transport, conditions or Conditions(), progress)
     await run.all(cases)
@@ -96,6 +100,26 @@ async def absence(transport: Transport, within_s: float = 0.0) -> str | None:
         await asyncio.sleep(_BETWEEN_S)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Trial:
+    """One case that was run: what its judge says, and what was seen."""
+
+    case: Case
+    ruling: Ruling
+    exchange: Exchange | None
+    took_s: float
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether a line dropped or did not open: what another case did may be the cause."""
+        if self.exchange is None:
+            return False
+        ends = self.exchange.of(Ended, None)
+        if any(end.code == ABNORMAL and not end.reason for end in ends):
+            return True
+        return bool(self.exchange.of(Refused, None)) and not self.case.wants_refusal
+
+
 class _Run:
     def __init__(
         self, transport: Transport, conditions: Conditions, progress: Progress | None
@@ -111,9 +135,15 @@ class _Run:
                 self._found(case, failed("an open socket", is_down))
             return
         able = [case for case in cases if not self._lacks(case)]
+        cut: list[_Trial] = []
         for company in (Company.ANY, Company.TIMED):
-            await self._side_by_side([case for case in able if case.company is company])
-        await self._one_by_one([case for case in able if case.company is Company.NONE])
+            cut += await self._side_by_side([case for case in able if case.company is company])
+        risky = [case for case in able if case.company is Company.NONE]
+        is_down = await absence(self._transport, BACK_S) if cut else None
+        if is_down is None or await self._is_back():
+            await self._one_by_one([*(trial.case for trial in cut), *risky])
+        else:
+            self._went_down_among(cut, risky, is_down)
 
     def _lacks(self, case: Case) -> bool:
         """Whether a case lacks what it needs; then it is not seen."""
@@ -126,30 +156,59 @@ class _Run:
             self._found(case, not_seen(need.value))
         return bool(lacking)
 
-    async def _side_by_side(self, cases: Iterable[Case]) -> None:
+    async def _side_by_side(self, cases: Iterable[Case]) -> list[_Trial]:
+        """Run cases at once; whose line was cut is given back, to be tried again alone."""
         places = asyncio.Semaphore(AT_ONCE)
+        cut: list[_Trial] = []
 
         async def take_place(case: Case) -> None:
             async with places:
-                ruling, exchange, took_s = await self._try(case)
-                self._found(case, ruling, exchange=exchange, took_s=took_s)
+                trial = await self._try(case)
+            if trial.was_cut:
+                cut.append(trial)
+            else:
+                self._took(trial)
 
         await asyncio.gather(*map(take_place, cases))
+        return cut
 
     async def _one_by_one(self, cases: Sequence[Case]) -> None:
         for number, case in enumerate(cases):
-            ruling, exchange, took_s = await self._try(case)
+            trial = await self._try(case)
             is_down = await absence(self._transport, BACK_S)
             if is_down is None:
-                self._found(case, ruling, exchange=exchange, took_s=took_s)
+                self._took(trial)
                 continue
             down = failed("a server that is still there", f"none: {is_down}")
-            self._found(case, down, exchange=exchange, took_s=took_s)
-            for left in cases[number + 1 :]:
-                self._found(left, not_seen(f"a server that is there again after {case.id}"))
-            return
+            self._took(replace(trial, ruling=down))
+            if not await self._is_back():
+                for left in cases[number + 1 :]:
+                    self._found(left, not_seen(f"a server that is there again after {case.id}"))
+                return
 
-    async def _try(self, case: Case) -> tuple[Ruling, Exchange | None, float]:
+    async def _is_back(self) -> bool:
+        """Start the server again, if somebody can; whether it is there now."""
+        if self._conditions.restart is None:
+            return False
+        await self._conditions.restart()
+        return await absence(self._transport, BACK_S) is None
+
+    def _went_down_among(self, cut: Sequence[_Trial], risky: Sequence[Case], is_down: str) -> None:
+        """Rule on a fall while cases ran side by side: one of those that had a line did it."""
+        suspects = [trial for trial in cut if trial.exchange and trial.exchange.was_open]
+        among = ", ".join(trial.case.id for trial in suspects)
+        left = [*(trial.case for trial in [*suspects, *cut]), *risky]
+        known = [case for case in left if case.id == KEEPS_OTHERS]
+        blamed = known[0] if known and len(suspects) > 1 else left[0]
+        for case in dict.fromkeys(left):
+            if case is blamed:
+                got = f"none since {among or 'the checks began'}: {is_down}"
+                self._found(case, failed("a server that is still there", got))
+            else:
+                ran = f"it went down while these ran side by side: {among}; try each alone"
+                self._found(case, not_seen(f"a server that stays there, {ran}"))
+
+    async def _try(self, case: Case) -> _Trial:
         began_s = time.monotonic()
         exchange: Exchange | None = None
         limit_s = LIMIT_S * max(1, self._conditions.patience_s / PATIENCE_S)
@@ -159,7 +218,11 @@ class _Run:
             ruling = _rule(case, exchange)
         except TimeoutError:
             ruling = failed(f"an end within {limit_s:g} s", "none")
-        return ruling, exchange, time.monotonic() - began_s
+        took_s = time.monotonic() - began_s
+        return _Trial(case=case, ruling=ruling, exchange=exchange, took_s=took_s)
+
+    def _took(self, trial: _Trial) -> None:
+        self._found(trial.case, trial.ruling, exchange=trial.exchange, took_s=trial.took_s)
 
     def _found(
         self, case: Case, ruling: Ruling, *, exchange: Exchange | None = None, took_s: float = 0.0
@@ -172,9 +235,8 @@ class _Run:
 
 def _rule(case: Case, exchange: Exchange) -> Ruling:
     """Let the judge rule, unless a socket that every server opens was refused."""
-    if not any(move.is_wrong or move.origin for move in case.moves if isinstance(move, Open)):
-        for refusal in exchange.of(Refused, None):
-            return failed("an open socket", refusal.why, refusal)
+    for refusal in () if case.wants_refusal else exchange.of(Refused, None):
+        return failed("an open socket", refusal.why, refusal)
     if Need.LLM in case.needs and not exchange.upstream:
         return not_seen("a server that asks this model: is OPENAI_BASE_URL set where it runs?")
     return case.judge(exchange)
