@@ -27,7 +27,7 @@ OPTIONS: Final = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the options: ``--llmws-fail-on`` on the command line is ``llmws_fail_on`` in a file."""
+    """Take the options, and each as an ini key: ``llmws_fail_on``."""
     group = parser.getgroup("llmws", "checks of an LLM WebSocket server")
     for name, (value, meaning) in OPTIONS.items():
         group.addoption(f"--llmws-{name}", metavar=value, help=meaning)

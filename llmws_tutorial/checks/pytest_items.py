@@ -1,7 +1,7 @@
 """The checks in a pytest run: an item each.
 
-All are judged together when the first one has its turn. Their node ids are ``llmws::turns/1``:
-what pytest selects by a node id, a keyword or a marker, it selects here as well, and what is not
+All are judged together when the first one has its turn. Their node ids are ``llmws::turns/1``: what
+pytest selects by a node id, a keyword or a marker, it selects here as well, and what is not
 selected is not run.
 """
 
@@ -154,7 +154,7 @@ class Check(pytest.Item):
 
 
 class Judged:
-    """What came of the checks of a run: found out at once, when the first one is asked for.
+    """What came of the checks of a run: found out when the first is asked for.
 
     Attributes:
         options: what was said about the run.
