@@ -168,7 +168,7 @@ class Judged:
         self._trouble: dict[str, str] = {}
 
     def finding(self, item: Check) -> Finding:
-        """What came of a check; where none could be run, the first item fails with the reason."""
+        """What came of a check; if none could be run, the first item says why."""
         __tracebackhide__ = True
         if self._trouble:
             [(where, _)] = self._trouble.items()
