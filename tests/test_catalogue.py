@@ -26,6 +26,7 @@ def test_ids_are_unique_and_topics_stand_together() -> None:
 @every_case
 def test_a_case_is_written_as_all_are(case: Case) -> None:
     assert re.fullmatch(r"[a-z]+/[1-9]\d*", case.id)
+    assert f"{case.topic}/{case.number}" == case.id
     assert case.title[0].islower() or case.title[0].isdigit()
     assert not case.title.endswith(".")
     assert case.requirement.endswith(".")

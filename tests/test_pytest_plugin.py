@@ -24,8 +24,9 @@ MUTE: Final = "llmws::begin/1 --llmws-app servers:step2 --llmws-timeout 0.1"
 
 
 @pytest.fixture(autouse=True)
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project with some apps, in which every warning is an error."""
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project with some apps, no other plugin, and every warning an error."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(servers=APPS)
     pytester.makeini("[pytest]\nfilterwarnings = error\naddopts = --strict-markers")
     return pytester
