@@ -1,6 +1,7 @@
 """Small WebSocket servers for one test."""
 
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -21,3 +22,9 @@ async def served(handler: Handler) -> AsyncIterator[str]:
     async with serve(hold, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         yield f"ws://127.0.0.1:{port}/llm-websocket/"
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as spare:
+        return int(spare.getsockname()[1])

@@ -1,6 +1,7 @@
 """`llmws check` and `llmws explain`, against servers on this machine."""
 
 import json
+import shlex
 import os
 import re
 import signal
@@ -19,6 +20,7 @@ from llmws_tutorial.notebook import Server, serve
 from llmws_tutorial.server import create_app
 from llmws_tutorial.server.llm import LlmResponder
 from llmws_tutorial.steps import step1, step3
+from tests.sockets import free_port
 
 NOWHERE = "ws://127.0.0.1:1/llm-websocket/"
 OF_THE_GUIDE = select(profile=Profile.GUIDE)
@@ -50,11 +52,6 @@ def llmws(*arguments: str | Path) -> int:
         with pytest.raises(SystemExit) as ended:
             cli.main()
     return int(ended.value.code or 0)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_a_server_of_the_guide_passes_its_profile(
@@ -189,6 +186,50 @@ def test_the_model_of_the_checks_is_behind_the_server(
     with serve(create_app(LlmResponder("any")), name="agent", show_log=False) as server:
         assert llmws("check", server.websocket_url, "turns/8", "--llm", str(port)) == 0
     assert "+ ok          turns 8" in capsys.readouterr().out
+
+
+FRAGILE = """
+import json, os, sys
+import uvicorn
+from fastapi import FastAPI, WebSocket
+
+app = FastAPI()
+
+@app.websocket("/llm-websocket/{call_id}")
+async def endpoint(ws: WebSocket, call_id: str):
+    await ws.accept()
+    await ws.send_json({"response_id": 0, "content": os.environ["OPENAI_BASE_URL"],
+                        "content_complete": True})
+    async for text in ws.iter_text():
+        if text == "null":
+            os._exit(1)
+        if "response_id" in json.loads(text):
+            answer = {"response_id": json.loads(text)["response_id"], "content": "Yes."}
+            await ws.send_json({**answer, "content_complete": True})
+
+uvicorn.run(app, port=int(sys.argv[1]), ws_max_size=2**20)
+"""
+
+
+def test_a_server_that_we_start_is_started_again_when_a_check_takes_it_down(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    port, model = free_port(), free_port()
+    start = shlex.join([sys.executable, "fragile.py", str(port)])
+    url = f"ws://127.0.0.1:{port}/llm-websocket/"
+    only = ("calls/5", "input/3", "input/10", "begin/1")
+    assert llmws("check", url, *only, "--start", start, "--llm", str(model), "--json") == 1
+    found = {one["id"]: one for one in json.loads(capsys.readouterr().out)["findings"]}
+    verdicts = {name: one["verdict"] for name, one in found.items()}
+    assert verdicts == dict(zip(only, ("failed", "failed", "ok", "ok"), strict=True))
+    assert found["input/3"]["expected"] == "a server that is still there"
+
+
+def test_a_server_that_cannot_be_started_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"ws://127.0.0.1:{free_port()}/"
+    assert llmws("check", url, "--start", f"{sys.executable} -c 'exit(7)'") == 2
+    assert capsys.readouterr().err == "llmws: the server ended with 7\n"
 
 
 def test_a_port_of_another_program_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from websockets.typing import Subprotocol
 
 from llmws_tutorial.errors import CannotConnect
 from llmws_tutorial.simulator.opening import Stage, open_socket
+from tests.sockets import free_port
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 PATIENCE_S: Final = 10.0
@@ -243,12 +244,6 @@ def test_a_slow_name_server_is_given_up_and_not_waited_for_at_the_end(
     for thread in set(threading.enumerate()) - before:
         assert thread.daemon
         thread.join(PATIENCE_S)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as spare:
-        port: int = spare.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize("first", ["127.0.0.2", "127.255.255.255"])

@@ -47,6 +47,7 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_check_is_repeated_with_what_was_given_and_no_value_of_a_header() -> None:
-    assert repeated(5.0, {}, None) == ()
-    words = repeated(1.5, {"Key": "secret"}, 8089)
+    assert repeated(5.0, {}, None, None) == ()
+    words = repeated(1.5, {"Key": "secret"}, 8089, None)
     assert words == ("--timeout", "1.5", "--header", "Key: ...", "--llm", "8089")
+    assert repeated(5.0, {}, None, "node x.mjs") == ("--start", "node x.mjs")

@@ -27,6 +27,7 @@ from llmws_tutorial.simulator.llm_endpoint import served
 from llmws_tutorial.simulator.scripted_llm import ScriptedLlm
 from llmws_tutorial.terminal import options
 from llmws_tutorial.terminal.findings import Watching, cases_as_data, show_list, show_report
+from llmws_tutorial.terminal.server_process import ServerProcess
 
 STOPPED: Final = 130
 """The exit code after Ctrl-C, as shells have it."""
@@ -37,6 +38,7 @@ class _Server:
     transport: Sockets
     conditions: Conditions
     port: int  # of the model behind it, if it is ours
+    command: str | None  # that starts it, if we are to
 
 
 def check_server(
@@ -50,6 +52,7 @@ def check_server(
     timeout: options.Timeout = PATIENCE_S,
     header: options.Header = None,
     llm: options.LlmPort = None,
+    start: options.Start = None,
     webhook: options.Webhook = None,
     webhook_key: options.WebhookKey = "",
     as_json: options.AsJson = False,
@@ -72,6 +75,7 @@ def check_server(
         transport=Sockets(url, headers=headers, webhook=webhook),
         conditions=_conditions(options.read_timeout(timeout), llm, webhook, webhook_key),
         port=llm or 0,
+        command=start,
     )
     pages = {path: form for path, form in ((junit, as_junit), (html, as_html)) if path}
     for path in pages:
@@ -82,7 +86,7 @@ def check_server(
         profile=profile,
         fail_on=fail_on.severity,
         strict=strict,
-        options=options.repeated(timeout, headers, llm),
+        options=options.repeated(timeout, headers, llm, start),
         webhook=webhook,
     )
     report = _run(report, server, cases, console)
@@ -134,7 +138,18 @@ async def _judge(server: _Server, cases: Sequence[Case], progress: Progress) -> 
     async with contextlib.AsyncExitStack() as stack:
         if server.conditions.llm is not None:
             await stack.enter_async_context(served(server.conditions.llm, port=server.port))
-        await judge(server.transport, cases, server.conditions, progress=progress)
+        conditions = server.conditions
+        if server.command is not None:
+            variables = _model_variables(server.port) if server.port else {}
+            process = ServerProcess(server.command, server.transport, variables)
+            await stack.enter_context(process).start()
+            conditions = replace(conditions, restart=process.start)
+        await judge(server.transport, cases, conditions, progress=progress)
+
+
+def _model_variables(port: int) -> dict[str, str]:
+    """What a server has to know to ask our model."""
+    return {"OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1", "OPENAI_API_KEY": "none"}
 
 
 def _tell(report: Report, console: Console, *, as_json: bool, github: bool) -> None:

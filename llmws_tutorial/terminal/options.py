@@ -52,6 +52,10 @@ LlmPort = Annotated[
     int | None,
     typer.Option(metavar="PORT", help="Serve a scripted model on this port.", min=1, max=65535),
 ]
+Start = Annotated[
+    str | None,
+    typer.Option(metavar="COMMAND", help="Start the server by this, again when it goes down."),
+]
 Webhook = Annotated[
     str | None, typer.Option(metavar="URL", help="Where events arrive: http(s)://host/webhook")
 ]
@@ -118,9 +122,12 @@ def check_writable(path: Path) -> None:
         raise SetupError(f"cannot write {path}: {os.strerror(error.errno or 0).lower()}") from None
 
 
-def repeated(timeout_s: float, headers: Iterable[str], llm: int | None) -> tuple[str, ...]:
+def repeated(
+    timeout_s: float, headers: Iterable[str], llm: int | None, start: str | None
+) -> tuple[str, ...]:
     """The options with which a check is run again; the values of headers are left out."""
     words = [] if timeout_s == PATIENCE_S else ["--timeout", f"{timeout_s:g}"]
     for name in headers:
         words += ["--header", f"{name}: ..."]
-    return (*words, *(["--llm", str(llm)] if llm else []))
+    words += ["--llm", str(llm)] if llm else []
+    return (*words, *(["--start", start] if start else []))

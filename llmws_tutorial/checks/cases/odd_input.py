@@ -111,7 +111,7 @@ _foreign: Final = partial(
     company=Company.NONE,
 )
 """A case of a frame that no platform can have sent."""
-_odd: Final = partial(Case, severity=Severity.ERROR, step="03", profiles=BOTH)
+_odd: Final = partial(Case, severity=Severity.ERROR, step="03", profiles=BOTH, company=Company.NONE)
 """A case of what a platform may send one day."""
 
 CASES: Final = (
@@ -310,7 +310,6 @@ CASES: Final = (
         grade=Grade.KIT,
         fix="catch the parser's recursion error as well (Python: RecursionError), or use a "
         "parser with a limit",
-        company=Company.NONE,
         moves=(
             Open(line="b"),
             Greeted(line="b"),

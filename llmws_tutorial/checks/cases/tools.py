@@ -347,6 +347,7 @@ CASES: Final[tuple[Case, ...]] = (
         severity=Severity.ERROR,
         fix="catch what reading the arguments raises, and tell the model, or say that it failed",
         step="07",
+        company=Company.NONE,
         needs=_LLM,
         scripts=(
             Script(steps=(Say(_FIRST), CallTool(_LOOKS_OR_DOES, '{"day": tomorrow'))),
@@ -380,6 +381,7 @@ CASES: Final[tuple[Case, ...]] = (
         severity=Severity.ERROR,
         fix="answer a name that you do not know with a result that says so, and ask again",
         step="07",
+        company=Company.NONE,
         needs=_LLM,
         scripts=(
             Script(steps=(Say(_FIRST), CallTool("read_their_mind", is_invented=True))),

@@ -11,6 +11,7 @@ from llmws_tutorial.simulator.scripted_llm import Break, Empty, Hang, Say, Scrip
 
 _LLM: Final = frozenset({Need.LLM})
 _LONG_S: Final = 20.0
+_SHORT_S: Final = 10.0
 """How long a caller waits for a model that fails, at the very most."""
 _BURST: Final = 10
 _MOST: Final = 2
@@ -100,9 +101,10 @@ CASES: Final = (
         fix="catch the errors of the model, say that something went wrong, and set "
         "content_complete in any case",
         step="05",
+        company=Company.NONE,
         needs=_LLM,
         scripts=(Script(status=500),),
-        moves=(Open(), Greeted(), Ask(1), Answered(1, within_s=_LONG_S)),
+        moves=(Open(), Greeted(), Ask(1), Answered(1, within_s=_SHORT_S)),
         judge=all_of(is_answered(1), _is_answered_in_words),
     ),
     Case(
@@ -132,6 +134,7 @@ CASES: Final = (
         severity=Severity.ERROR,
         fix="look whether a chunk has choices before reading the first one",
         step="05",
+        company=Company.NONE,
         needs=_LLM,
         scripts=(Script(steps=(Empty(), Say("Yes, I can "), Say("help you."))),),
         moves=(Open(), Greeted(), Ask(1), Answered(1)),
@@ -147,9 +150,10 @@ CASES: Final = (
         severity=Severity.ERROR,
         fix="set content_complete in any case, also when reading the stream raises",
         step="05",
+        company=Company.NONE,
         needs=_LLM,
         scripts=(Script(steps=(Say("I can help you. "), Say("It is "), Break())),),
-        moves=(Open(), Greeted(), Ask(1), Answered(1, within_s=_LONG_S)),
+        moves=(Open(), Greeted(), Ask(1), Answered(1, within_s=_SHORT_S)),
         judge=is_answered(1),
     ),
     Case(

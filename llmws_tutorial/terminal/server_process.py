@@ -1,0 +1,127 @@
+"""A server that is started by a command, and again whenever it has gone down.
+
+It gets a process group of its own, so that what it starts is ended with it, and Ctrl-C is first for
+whoever asked for it. What it prints is kept: its last lines say why it did not start.
+"""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from llmws_tutorial.checks.runner import absence
+from llmws_tutorial.checks.transport import Transport
+from llmws_tutorial.errors import SetupError
+from llmws_tutorial.simulator.printable import visible
+
+START_S: Final = 20.0
+"""How long a server may take until it takes calls (seconds)."""
+STOP_S: Final = 5.0
+"""How long it may take to end (seconds)."""
+_LAST_LINES: Final = 5
+
+
+class ServerProcess:
+    """A server behind a URL, which we start and stop; to be used in a `with`."""
+
+    def __init__(self, command: str, transport: Transport, environment: Mapping[str, str]) -> None:
+        """Take the command; nothing is started yet.
+
+        Args:
+            command: the program and its arguments, quoted as for a shell.
+            transport: the way to the server.
+            environment: variables that it gets beside those of this process.
+
+        Raises:
+            SetupError: when the command is blank, or a quote in it never ends.
+        """
+        try:
+            self._words = shlex.split(command)
+        except ValueError as error:
+            raise SetupError(f"cannot read the command {command!r}: {error}".lower()) from None
+        if not self._words:
+            raise SetupError("the command that starts the server is blank")
+        self._transport = transport
+        self._environment = {**os.environ, **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+    async def start(self) -> None:
+        """Start it, and wait until it takes calls; one that runs already is ended first.
+
+        Raises:
+            SetupError: when it ends, or does not take calls in time; with its last lines.
+        """
+        self.stop()
+        self._process = self._launch()
+        await self._wait(self._process)
+
+    def stop(self) -> None:
+        """End it, with all that it started."""
+        if self._process is None:
+            return
+        _signal(self._process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_S)
+        _signal(self._process, signal.SIGKILL)  # it, or what it has left behind
+        self._process.wait()
+        self._process = None
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        with self._output.open("wb") as output:
+            try:
+                return subprocess.Popen(
+                    self._words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=self._environment,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                why = os.strerror(error.errno or 0).lower()
+                raise SetupError(f"cannot start {self._words[0]!r}: {why}") from None
+
+    @property
+    def _output(self) -> Path:
+        return Path(self._folder.name) / "output"
+
+    async def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        by_s = asyncio.get_running_loop().time() + START_S
+        while (is_down := await absence(self._transport)) is not None:
+            if process.poll() is not None:
+                raise SetupError(f"the server ended with {process.returncode}{self._last_lines()}")
+            if asyncio.get_running_loop().time() >= by_s:
+                raise SetupError(
+                    f"the server takes no calls {START_S:g} s after it was started: "
+                    f"{is_down}{self._last_lines()}"
+                )
+            await asyncio.sleep(0.1)
+
+    def _last_lines(self) -> str:
+        lines = self._output.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        return "".join(f"\n  {visible(line)}" for line in lines)
+
+
+def _signal(process: subprocess.Popen[bytes], which: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # all of them have ended
+        os.killpg(process.pid, which)
