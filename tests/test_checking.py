@@ -1,9 +1,9 @@
 """`llmws check` and `llmws explain`, against servers on this machine."""
 
 import json
-import shlex
 import os
 import re
+import shlex
 import signal
 import socket
 import sys

@@ -77,9 +77,7 @@ def check_server(
         port=llm or 0,
         command=start,
     )
-    pages = {path: form for path, form in ((junit, as_junit), (html, as_html)) if path}
-    for path in pages:
-        options.check_writable(path)
+    pages = _pages(junit, html)
     report = Report(
         url=url,
         wanted=len(cases),
@@ -103,6 +101,14 @@ def explain_checks(checks: options.Explained = None) -> None:
         console.print(Markdown(text))
     else:
         print(text)
+
+
+def _pages(junit: Path | None, html: Path | None) -> dict[Path, Callable[[Report], str]]:
+    """The files to write, each with its form; that they can be written is known before the run."""
+    pages = {path: form for path, form in ((junit, as_junit), (html, as_html)) if path}
+    for path in pages:
+        options.check_writable(path)
+    return pages
 
 
 def _list(cases: Sequence[Case], console: Console, *, as_json: bool) -> None:
