@@ -139,7 +139,7 @@ def test_an_app_that_raises_drops_the_line() -> None:
     async def use(memory: Memory) -> Any:
         return await all_of(await memory.open("c1"))
 
-    assert within(app(call), use) == [(1006, "")]
+    assert within(app(call), use) == [(1006, "the app raised ValueError('a defect')")]
 
 
 def test_an_app_that_sends_after_its_close_is_told_and_hurts_nobody() -> None:

@@ -14,8 +14,18 @@ from llmws_tutorial.checks import CASES, Case, Conditions, Finding, Profile, Ver
 from llmws_tutorial.checks.case import OK, Company, Grade, Need, Severity
 from llmws_tutorial.checks.exchange import Exchange
 from llmws_tutorial.checks.moves import Answered, Ask, Drop, Greeted, Move, Open, Send, Watch
+from llmws_tutorial.checks.probe import PATIENCE_S
 from llmws_tutorial.checks.rules import is_answered, is_greeted, stays_open
-from llmws_tutorial.checks.runner import AT_ONCE, BACK_S, KEEPS_OTHERS, LIMIT_S, judge, run_checks
+from llmws_tutorial.checks.runner import (
+    AT_ONCE,
+    BACK_S,
+    KEEPS_OTHERS,
+    LIMIT_S,
+    MUTE_AFTER,
+    MUTE_S,
+    judge,
+    run_checks,
+)
 from llmws_tutorial.checks.samples.right import SECRET, Right
 from llmws_tutorial.checks.sockets import Sockets
 from llmws_tutorial.checks.transport import Socket
@@ -304,6 +314,23 @@ def test_a_case_that_lacks_what_it_needs_is_not_seen(need: Need, said: str) -> N
     assert finding.verdict is Verdict.NOT_SEEN
     assert finding.ruling.expected.startswith(said)
     assert finding.exchange is None
+
+
+def test_nobody_waits_long_for_a_server_that_is_mute() -> None:
+    class Silent(Right):
+        async def take_request(self, call: Any, request: Any) -> None:
+            pass
+
+    async def run() -> tuple[list[Finding], float]:
+        loop = asyncio.get_running_loop()
+        cases = [replace(ASKS, id=f"test/{number}", company=Company.NONE) for number in range(40)]
+        async with in_memory(Silent().app, path=f"/llm-websocket/{SECRET}/") as transport:
+            return await judge(transport, cases), loop.time()
+
+    findings, took_s = run_virtually(run())
+    assert passed(findings) == []
+    waits_s = MUTE_AFTER * PATIENCE_S + (40 - MUTE_AFTER) * MUTE_S
+    assert took_s == pytest.approx(waits_s, abs=12)
 
 
 def test_a_server_that_never_asks_the_model_is_not_seen() -> None:

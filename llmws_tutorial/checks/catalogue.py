@@ -22,8 +22,7 @@ from llmws_tutorial.errors import SetupError
 CASES: Final[tuple[Case, ...]] = (
     *calls.CASES,
     *begin.CASES,
-    *turns.CASES,
-    *turns_llm.CASES,
+    *sorted((*turns.CASES, *turns_llm.CASES), key=lambda case: case.number),
     *speech.CASES,
     *odd_input.CASES,
     *keepalive.CASES,

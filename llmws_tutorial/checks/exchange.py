@@ -101,7 +101,8 @@ class Ended(Event):
         if not self.by_server:
             return "we hung up" if self.is_clean else "we hung up, and the server did not close"
         if self.code == 1006:
-            return "the server dropped the connection without a close frame (1006)"
+            why = f": {self.reason}" if self.reason else ""
+            return f"the server dropped the connection without a close frame (1006){why}"
         return f"the server closed with {self.code} {self.reason!r}"
 
 

@@ -212,12 +212,15 @@ class _Socket:
             self._to_app.put_nowait(message)
 
     async def _run(self, app: App, scope: dict[str, Any]) -> None:
-        with contextlib.suppress(Exception):  # what an app raises drops its connection
+        reason = ""
+        try:
             await app(scope, self._to_app.get, self._send)
+        except Exception as error:  # what an app raises drops its connection
+            reason = f"the app raised {error!r:.200}"
         self._is_over = True
         if not self._answer.done():
             self._answer.set_result(500)
-        self._to_us.put_nowait(LineEnded(ABNORMAL))
+        self._to_us.put_nowait(LineEnded(ABNORMAL, reason))
 
     async def _send(self, message: Message) -> None:
         self._sends += 1

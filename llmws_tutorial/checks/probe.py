@@ -117,7 +117,7 @@ class _Probe:
             lambda: self._is_complete(move.response_id, move.line),
             move.line,
             move,
-            within_s=move.within_s,
+            within_s=move.within_s and move.within_s * self._conditions.patience_s / PATIENCE_S,
         )
 
     async def _begun(self, move: moves.Begun) -> None:

@@ -16,8 +16,9 @@ from llmws_tutorial.checks.case import (
     not_seen,
 )
 from llmws_tutorial.checks.catalogue import select
-from llmws_tutorial.checks.exchange import Ended, Exchange, Refused
+from llmws_tutorial.checks.exchange import Ended, Exchange, Missed, Refused
 from llmws_tutorial.checks.finding import Finding
+from llmws_tutorial.checks.moves import Greeted
 from llmws_tutorial.checks.probe import PATIENCE_S, Conditions, observe
 from llmws_tutorial.checks.sockets import Sockets
 from llmws_tutorial.checks.transport import Transport
@@ -30,9 +31,14 @@ LIMIT_S: Final = 60.0
 """How long one case may take with the usual patience, whatever the server does (seconds)."""
 BACK_S: Final = 3.0
 """How long a server that went down may take to be there again (seconds)."""
+MUTE_AFTER: Final = 8
+"""After how many waits in vain a server counts as mute, if there was hardly another."""
+MUTE_S: Final = 0.5
+"""How long to wait for a mute server (seconds)."""
 KEEPS_OTHERS: Final = "calls/5"
 """The case that a fall belongs to when nobody can say which of several cases caused it."""
 _BETWEEN_S: Final = 0.1
+_GREETED: Final = str(Greeted())
 
 Progress = Callable[[Finding], None]
 """Told about each finding as soon as it is there; it must not raise."""
@@ -128,6 +134,8 @@ class _Run:
         self._transport = transport
         self._conditions = conditions
         self._progress = progress
+        self._tried = 0
+        self._in_vain = 0
 
     async def all(self, cases: Sequence[Case]) -> None:
         if (is_down := await absence(self._transport)) is not None:
@@ -197,11 +205,12 @@ class _Run:
         """Rule on a fall while cases ran side by side: one of those that had a line did it."""
         suspects = [trial for trial in cut if trial.exchange and trial.exchange.was_open]
         among = ", ".join(trial.case.id for trial in suspects)
-        left = [*(trial.case for trial in [*suspects, *cut]), *risky]
-        known = [case for case in left if case.id == KEEPS_OTHERS]
-        blamed = known[0] if known and len(suspects) > 1 else left[0]
-        for case in dict.fromkeys(left):
-            if case is blamed:
+        cases = [*(trial.case for trial in [*suspects, *cut]), *risky]
+        left = {case.id: case for case in cases}
+        shared = len(suspects) > 1 and KEEPS_OTHERS in left
+        blamed = KEEPS_OTHERS if shared else cases[0].id
+        for case in left.values():
+            if case.id == blamed:
                 got = f"none since {among or 'the checks began'}: {is_down}"
                 self._found(case, failed("a server that is still there", got))
             else:
@@ -214,12 +223,20 @@ class _Run:
         limit_s = LIMIT_S * max(1, self._conditions.patience_s / PATIENCE_S)
         try:
             async with asyncio.timeout(limit_s):
-                exchange = await observe(case, self._transport, self._conditions)
+                exchange = await observe(case, self._transport, self._patient())
             ruling = _rule(case, exchange)
+            self._tried += 1
+            self._in_vain += any(missed.what != _GREETED for missed in exchange.of(Missed, None))
         except TimeoutError:
             ruling = failed(f"an end within {limit_s:g} s", "none")
         took_s = time.monotonic() - began_s
         return _Trial(case=case, ruling=ruling, exchange=exchange, took_s=took_s)
+
+    def _patient(self) -> Conditions:
+        """The conditions of the next case: nobody waits long for a server that is mute."""
+        if self._in_vain < max(MUTE_AFTER, 0.75 * self._tried):
+            return self._conditions
+        return replace(self._conditions, patience_s=min(self._conditions.patience_s, MUTE_S))
 
     def _took(self, trial: _Trial) -> None:
         self._found(trial.case, trial.ruling, exchange=trial.exchange, took_s=trial.took_s)

@@ -105,7 +105,9 @@ def explain_checks(checks: options.Explained = None) -> None:
 
 def _pages(junit: Path | None, html: Path | None) -> dict[Path, Callable[[Report], str]]:
     """The files to write, each with its form; that they can be written is known before the run."""
-    pages = {path: form for path, form in ((junit, as_junit), (html, as_html)) if path}
+    forms: tuple[tuple[Path | None, Callable[[Report], str]], ...]
+    forms = ((junit, as_junit), (html, as_html))
+    pages: dict[Path, Callable[[Report], str]] = {path: form for path, form in forms if path}
     for path in pages:
         options.check_writable(path)
     return pages
