@@ -148,6 +148,16 @@ def test_a_model_may_be_asked_for_the_words_of_an_action() -> None:
             "failed: expected end_call only when the conversation is over, got end_call in an "
             "ordinary answer",
         ),
+        ("actions/8", [words("I see."), END], "ok"),
+        ("actions/8", [words("", **PROTECTED), END], "ok"),
+        ("actions/8", [BYE, END], "ok"),
+        ("actions/8", [words("Thank you. ", **PROTECTED), BYE, END], "ok"),
+        (
+            "actions/8",
+            [words("I see.", **PROTECTED), END],
+            "not strict: expected an answer that the caller can interrupt, got "
+            "no_interruption_allowed in an ordinary one",
+        ),
     ],
 )
 def test_actions_are_judged(case_id: str, steps: list[Any], expected: str) -> None:
@@ -223,3 +233,24 @@ def test_no_answer_has_no_action_in_it() -> None:
 @pytest.mark.parametrize("case_id", ["actions/1", "actions/2", "actions/3", "actions/6"])
 def test_an_interrupt_can_have_an_action_as_well(case_id: str) -> None:
     assert ruling(ActsByInterrupt, case_id, has_model=False) == "ok"
+
+
+def test_a_greeting_may_be_protected() -> None:
+    class Insists(Right):
+        async def greet(self, call: SampleCall) -> None:
+            await call.finish(0, "This call is recorded.", **PROTECTED)
+
+    assert ruling(Insists, "actions/8") == "ok"
+
+
+def test_the_words_of_a_transfer_are_protected_as_well() -> None:
+    class ProtectsFarewells(Right):
+        def act(self, call: SampleCall, name: str, arguments: Json) -> Piece:
+            content, fields = super().act(call, name, arguments)
+            return content, {**fields, "no_interruption_allowed": "end_call" in fields}
+
+    for has_model in (True, False):
+        assert ruling(ProtectsFarewells, "actions/3", has_model=has_model) == (
+            "failed: expected no_interruption_allowed with the words of an action, "
+            "got 'I will put you through.' without it"
+        )

@@ -1,13 +1,14 @@
 """What the cases of the call itself say of servers, wrong ones and others."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import WebSocket
 
 from llmws_tutorial.checks import in_memory, judge, select
 from llmws_tutorial.checks.samples.calls import WRONG
-from llmws_tutorial.checks.samples.right import Json, Right
+from llmws_tutorial.checks.samples.right import Json, Model, Piece, Right, last_words
 from llmws_tutorial.checks.samples.sample_call import SampleCall
 from llmws_tutorial.steps import step3
 from tests.judging import ruling
@@ -22,6 +23,10 @@ WORDS = {
     "calls/6": "failed: expected an open call, got the server closed with 1000 ''",
     "calls/7": "failed: expected a refusal at a wrong secret, got an open socket",
     "calls/8": "not strict: expected a refusal of a browser's socket, got an open socket",
+    "calls/9": "failed: expected a question to the model while it still writes for another call, "
+    "got one when that answer was done",
+    "calls/10": "failed: expected no word of another caller in what the model is told, "
+    "got Bartholomew",
 }
 
 
@@ -98,7 +103,7 @@ class Slow(Right):
         await call.finish(request["response_id"])
 
 
-@pytest.mark.parametrize("case_id", WORDS)
+@pytest.mark.parametrize("case_id", [case.id for case in select("calls") if not case.needs])
 def test_a_slow_server_is_right(case_id: str) -> None:
     assert ruling(Slow, case_id) == "ok"
 
@@ -116,3 +121,48 @@ class Waits(Right):
 @pytest.mark.parametrize("case_id", WORDS)
 def test_a_server_that_does_one_thing_after_the_other_is_right(case_id: str) -> None:
     assert ruling(Waits, case_id) == "ok"
+
+
+class AnswersByItself(Right):
+    """Asks the model only where no name and no timetable is mentioned."""
+
+    async def pieces(self, call: SampleCall, request: Json) -> AsyncIterator[Piece]:
+        said = last_words(request.get("transcript"))
+        if "name?" in said or "train at nine" in said:
+            yield "That I cannot say.", {}
+            return
+        async for piece in super().pieces(call, request):
+            yield piece
+
+
+class WaitsForMore(Right):
+    """Leaves a caller two seconds to go on before it asks the model."""
+
+    async def pieces(self, call: SampleCall, request: Json) -> AsyncIterator[Piece]:
+        await asyncio.sleep(2)
+        async for piece in super().pieces(call, request):
+            yield piece
+
+
+class GivesUpSoon(Right):
+    """Takes three seconds of the model at most, and one answer at a time."""
+
+    def __init__(self, model: Model | None = None) -> None:
+        super().__init__(model)
+        self.turn = asyncio.Lock()
+
+    async def pieces(self, call: SampleCall, request: Json) -> AsyncIterator[Piece]:
+        async with self.turn, asyncio.timeout(3):
+            async for piece in super().pieces(call, request):
+                yield piece
+
+
+@pytest.mark.parametrize("sample", [AnswersByItself, WaitsForMore, GivesUpSoon])
+def test_two_calls_may_share_a_model_in_many_ways(sample: type[Right]) -> None:
+    assert ruling(sample, "calls/9") == "ok"
+
+
+def test_what_the_model_is_not_asked_tells_it_nothing() -> None:
+    said = "not seen: expected a question to the model in the words of the caller"
+    assert ruling(AnswersByItself, "calls/10") == said
+    assert ruling(WaitsForMore, "calls/10") == "ok"

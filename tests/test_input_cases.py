@@ -109,7 +109,7 @@ class Slow(Right):
     """Thinks for a while about each request, and reads nothing meanwhile."""
 
     async def take_request(self, call: SampleCall, request: Json) -> None:
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(4)
         if type(request.get("response_id")) is int:
             await self.answer(call, request)
 

@@ -1,12 +1,13 @@
 """What the cases about lost lines say of servers, wrong ones and others."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from llmws_tutorial.checks import CASES
 from llmws_tutorial.checks.samples.reconnect import WRONG
-from llmws_tutorial.checks.samples.right import Json, Model, Right
+from llmws_tutorial.checks.samples.right import Json, Model, Piece, Right
 from llmws_tutorial.checks.samples.sample_call import SampleCall
 from tests.judging import ruling
 
@@ -105,6 +106,19 @@ class AsksNobody(Right):
 def test_what_the_model_is_not_asked_cannot_be_judged() -> None:
     said = "not seen: expected a question to the model after the line was lost"
     assert ruling(AsksNobody, "reconnect/6") == said
+
+
+class AsksAtOnce(Right):
+    """Asks the model as soon as a request is there."""
+
+    async def pieces(self, call: SampleCall, request: Json) -> AsyncIterator[Piece]:
+        assert self.model is not None
+        async for piece in self.think(call, request, self.model):
+            yield piece
+
+
+def test_a_question_in_the_moment_of_the_new_socket_counts() -> None:
+    assert ruling(AsksAtOnce, "reconnect/6") == "ok"
 
 
 class Remembers(Right):

@@ -8,6 +8,7 @@ from llmws_tutorial.checks.catalogue import select
 from llmws_tutorial.checks.exchange import Exchange
 from llmws_tutorial.checks.samples.right import Json, Piece, Right
 from llmws_tutorial.checks.samples.sample_call import SampleCall
+from llmws_tutorial.checks.samples.speech import WRONG
 from tests.by_hand import on_request, piece, ruling, says, server
 from tests.judging import findings_about
 
@@ -22,6 +23,10 @@ SPEAKABLE = [
     "お元気ですか。はい。",
     "Write to help at example dot com, or go to example.com.",
     "A * B * C",
+    "If a < b, then b > a.",
+    'One moment. <break time="1s"/> Here it is.',
+    'He said "yes", and then "no".',
+    "That day [a Monday] is {almost} free.",
 ]
 UNSPEAKABLE = {
     "a heading": "# Opening hours\nWe open at nine.",
@@ -31,6 +36,9 @@ UNSPEAKABLE = {
     "a numbered list": "First:\n1. Call us.\n2. Wait.",
     "a table": "| day | time |\n| --- | --- |",
     "a link": "See https://example.com/help.",
+    "a tag": "<think>The caller is late.</think> We are open.",
+    "an empty variable": "Hello {{name}}, how are you?",
+    "JSON": 'Your table: {"day": "Monday", "time": 9}.',
     "an emoji": "With pleasure \U0001f600",
 }
 FURTHER = {
@@ -43,6 +51,11 @@ FURTHER = {
     "See [our page](example.com/help).": "a link",
     "See www.example.com.": "a link",
     "Done \u2705": "an emoji",
+    "Hello ${name}, how are you?": "an empty variable",
+    "Hello undefined, how are you?": "an empty variable",
+    "You said [object Object].": "an empty variable",
+    "We are <b>open</b>.": "a tag",
+    '["Monday", "Tuesday"]': "JSON",
 }
 
 
@@ -197,3 +210,23 @@ def test_a_caller_is_answered_in_words(text: str, said: str) -> None:
 def test_no_judge_raises_at_a_call_that_never_was(case_id: str) -> None:
     (case,) = select(case_id)
     assert str(case.judge(Exchange(lambda: 0.0))) == "ok"
+
+
+def test_a_word_that_the_model_says_twice_is_named() -> None:
+    (found,) = findings_about(WRONG["speech/6"], select("speech/6"))
+    assert str(found.ruling) == (
+        "failed: expected each word of the model once, got 'museum' 3 times: "
+        "'The museum The museum opens at The museum opens at seven.'"
+    )
+
+
+def test_an_answer_in_other_words_tells_nothing_about_those_of_the_model() -> None:
+    class Rephrases(Right):
+        async def read(
+            self, chunks: AsyncGenerator[Json, None], tool_calls: dict[int, Json]
+        ) -> AsyncIterator[str]:
+            async for _ in super().read(chunks, tool_calls):
+                yield "At seven. "
+
+    (found,) = findings_about(Rephrases, select("speech/6"))
+    assert str(found.ruling) == "not seen: expected an answer in the words of the model"

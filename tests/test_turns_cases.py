@@ -261,3 +261,7 @@ def test_an_afterthought_does_not_spoil_a_goodbye() -> None:
     case = replace(*select("turns/5"), scripts=(goodbye,))
     (found,) = findings_about(turns.AddsAnAfterthought, [case])
     assert str(found.ruling) == "ok"
+
+
+def test_a_slow_sequential_server_may_answer_one_request_after_the_other() -> None:
+    assert ruling("turns/7", server(says("Let me ", 4.0, "see."))) == "ok"

@@ -8,10 +8,17 @@ from llmws_tutorial.checks.catalogue import select
 from llmws_tutorial.checks.exchange import Exchange
 from llmws_tutorial.checks.samples.right import Json, Model, Piece, Right
 from llmws_tutorial.checks.samples.sample_call import SampleCall
-from llmws_tutorial.checks.samples.turns_llm import CancelsLate, ReadsToTheEnd
+from llmws_tutorial.checks.samples.turns_llm import WRONG, CancelsLate, ReadsToTheEnd
 from llmws_tutorial.errors import UpstreamBroken, UpstreamRefused
 from tests.judging import findings_about
 
+WORDS = {
+    "turns/20": "failed: expected a message of role 'assistant' with 'We close at half past "
+    "nine.', got one of role 'user'",
+    "turns/21": "not strict: expected a few words of excuse, got a whole answer without a word",
+    "turns/22": "failed: expected the words of the model, 'I understand.', after the role "
+    "transfer_target, got 'I am sorry, something went wrong. Can you say that again?'",
+}
 ALL = [case.id for case in select() if case.id.startswith("turns/") and case.needs]
 
 
@@ -147,3 +154,87 @@ def test_ten_requests_are_not_ten_generations() -> None:
 def test_no_judge_raises_at_a_call_that_never_was(case_id: str) -> None:
     (case,) = select(case_id)
     assert str(case.judge(Exchange(lambda: 0.0))).startswith("failed: expected a whole answer")
+
+
+@pytest.mark.parametrize("case_id", WORDS)
+def test_a_failure_says_what_was_expected_and_what_came(case_id: str) -> None:
+    assert ruling(case_id, WRONG[case_id]) == WORDS[case_id]
+
+
+class TellsItAtOnce(Right):
+    """Puts the whole conversation into one message."""
+
+    def body(self, messages: list[Json]) -> Json:
+        said = [f"{one['role']}: {one['content']}" for one in messages[:-1]]
+        return super().body([{"role": "system", "content": "\n".join(said)}, messages[-1]])
+
+
+class ForgetsItself(Right):
+    """Tells the model only what the caller said."""
+
+    def body(self, messages: list[Json]) -> Json:
+        return super().body([one for one in messages if one["role"] == "user"])
+
+
+class AnswersOnce(Right):
+    """Asks the model once in a call."""
+
+    async def pieces(self, call: SampleCall, request: Json) -> AsyncIterator[Piece]:
+        if request["response_id"] == 1:
+            async for piece in super().pieces(call, request):
+                yield piece
+
+
+def test_a_conversation_may_be_told_in_one_text() -> None:
+    assert ruling("turns/20", TellsItAtOnce) == "ok"
+
+
+def test_the_model_knows_what_it_said_itself() -> None:
+    assert ruling("turns/20", ForgetsItself) == (
+        "failed: expected a message of role 'assistant' with 'We close at half past nine.', "
+        "got none: only what the caller said"
+    )
+
+
+def test_who_asks_once_tells_nothing() -> None:
+    assert ruling("turns/20", AnswersOnce) == ("not seen: expected a second question to the model")
+
+
+def test_a_mute_model_is_not_asked_without_end() -> None:
+    class AsksOn(Right):
+        async def think(
+            self, call: SampleCall, request: Json, model: Model
+        ) -> AsyncIterator[Piece]:
+            for _ in range(20):
+                async for _piece in super().think(call, request, model):
+                    pass
+            yield "I give up.", {}
+
+    assert ruling("turns/21", AsksOn) == (
+        "failed: expected at most 5 questions to a model that says nothing, got 20"
+    )
+
+
+def test_other_words_than_those_of_the_model_tell_nothing_about_odd_transcripts() -> None:
+    class Rephrases(Right):
+        async def read(
+            self, chunks: AsyncGenerator[Json, None], tool_calls: dict[int, Json]
+        ) -> AsyncIterator[str]:
+            async for _ in super().read(chunks, tool_calls):
+                yield "Very well. "
+
+    assert ruling("turns/22", Rephrases) == (
+        "not seen: expected an answer in the words of the model"
+    )
+
+
+def test_words_of_the_model_that_are_dropped_are_named() -> None:
+    class EndsTooSoon(Right):
+        async def answer(self, call: SampleCall, request: Json) -> None:
+            async for content, _ in self.pieces(call, request):
+                await call.finish(request["response_id"], content)
+
+    assert ruling("turns/11", EndsTooSoon) == (
+        "failed: expected the words of the model, 'Yes, I can help you.', got 'Yes, I can ', "
+        "but words that are dropped: response_id 1 was already complete"
+    )

@@ -99,6 +99,14 @@ def closes_1002(line: str = "a") -> Judge:
     return judge
 
 
+def but_dropped(exchange: Exchange, line: str = "a") -> str:
+    """Say in words what the caller does not hear, because the platform drops it."""
+    for got, piece in exchange.pieces(line):
+        if got.dropped is not None and piece.content.strip():
+            return f", but words that are dropped: {got.dropped.reason}"
+    return ""
+
+
 def _instead(exchange: Exchange, response_id: int, line: str) -> str:
     """What came in the place of a whole answer, in words."""
     turn = exchange.turn(response_id, line)

@@ -188,6 +188,16 @@ def _stays_on_the_line(exchange: Exchange) -> Ruling:
     return OK
 
 
+def _can_be_interrupted(exchange: Exchange) -> Ruling:
+    acting = {turn[0].turn for turn in _turns(exchange)}
+    for piece in _pieces(exchange):
+        is_ordinary = piece.turn[1] == "response" and piece.turn[2] > 0 and piece.turn not in acting
+        if is_ordinary and piece.has_words and piece.message.no_interruption_allowed:
+            expected = "an answer that the caller can interrupt"
+            return not_strict(expected, "no_interruption_allowed in an ordinary one", piece.got)
+    return OK
+
+
 CASES: Final[tuple[Case, ...]] = (
     Case(
         id="actions/1",
@@ -228,8 +238,16 @@ CASES: Final[tuple[Case, ...]] = (
         severity=Severity.WARNING,
         fix="set no_interruption_allowed on the first frame of the farewell and all after it",
         step="07",
-        scripts=(Script(steps=(_HANG_UP,)), _SPEAK),
-        moves=_FAREWELL,
+        scripts=(
+            Script(when=_BYE, steps=(_HANG_UP,)),
+            Script(when=_HUMAN, steps=(_TRANSFER,)),
+            _SPEAK,
+        ),
+        moves=(
+            *(Open(), Greeted(), Ask(1, _BYE), Answered(1)),
+            *(Open(line="b"), Greeted(line="b"), Ask(1, _HUMAN, line="b")),
+            *(Answered(1, line="b"), Watch()),
+        ),
         judge=_protects,
     ),
     Case(
@@ -305,6 +323,19 @@ CASES: Final[tuple[Case, ...]] = (
             *(Ask(2, "", "reminder_required"), Answered(2), Watch()),
         ),
         judge=_stays_on_the_line,
+    ),
+    Case(
+        id="actions/8",
+        title="lets itself be interrupted",
+        requirement="An ordinary answer has no no_interruption_allowed.",
+        why="The caller says stop, and the agent talks on to the end.",
+        source="docs/protocol.md, section 4",
+        grade=Grade.KIT,
+        severity=Severity.ADVICE,
+        fix="set no_interruption_allowed only for the words of an action",
+        step="07",
+        moves=(Open(), Greeted(), Ask(1), Answered(1), Ask(2, "I see."), Answered(2)),
+        judge=_can_be_interrupted,
     ),
 )
 """In the order of the lessons."""

@@ -9,14 +9,26 @@ from llmws_tutorial.checks.case import (
     Case,
     Company,
     Grade,
+    Need,
     Ruling,
     Severity,
     failed,
+    not_seen,
     not_strict,
 )
 from llmws_tutorial.checks.exchange import Exchange, Opened
-from llmws_tutorial.checks.moves import Answered, Ask, Greeted, Open, Send, Update, Watch
+from llmws_tutorial.checks.moves import (
+    Answered,
+    Ask,
+    Greeted,
+    ModelAsked,
+    Open,
+    Send,
+    Update,
+    Watch,
+)
 from llmws_tutorial.checks.rules import all_of, is_answered, stays_open
+from llmws_tutorial.simulator.scripted_llm import Asked, Say, Script, Wait
 
 _EIGHT: Final = tuple("abcdefgh")
 _SAID: Final = (
@@ -24,6 +36,12 @@ _SAID: Final = (
     *("tomorrow", "evening", "at", "eight"),
 )
 _ORDER: Final = "58213"
+_NAME: Final = "Bartholomew"
+_MY_NAME: Final = "What is my name?"
+_WHOLE: Final = "Please read me the whole timetable."
+_SHORT: Final = "Is there a train at nine in the timetable?"
+_LONG: Final = (Say("The first train leaves at five. "), *(Wait(1.0), Say("The next at six. ")) * 4)
+_LLM: Final = frozenset({Need.LLM})
 _UTTERANCES: Final = 700
 _WORDS: Final = 20
 
@@ -55,6 +73,29 @@ def _keeps_words_apart(exchange: Exchange) -> Ruling:
         told += response.content
         if _ORDER in told:
             return failed("no word of what another caller has said", _ORDER, got)
+    return OK
+
+
+def _asked_for(exchange: Exchange, said: str) -> list[Asked]:
+    """What the model was asked when a caller had said this."""
+    return [asked for asked in exchange.upstream if said in asked.said]
+
+
+def _asks_for_both(exchange: Exchange) -> Ruling:
+    whole, short = (_asked_for(exchange, said)[:1] for said in (_WHOLE, _SHORT))
+    for long, quick in zip(whole, short, strict=False):
+        if long.outcome == "finished" and (long.ended_at_s or 0.0) <= quick.at_s:
+            expected = "a question to the model while it still writes for another call"
+            return failed(expected, "one when that answer was done")
+    return OK
+
+
+def _tells_nothing_of_others(exchange: Exchange) -> Ruling:
+    asked = _asked_for(exchange, _MY_NAME)
+    if not asked:
+        return not_seen("a question to the model in the words of the caller")
+    if any(_NAME in json.dumps(one.request) for one in asked):
+        return failed("no word of another caller in what the model is told", _NAME)
     return OK
 
 
@@ -221,6 +262,45 @@ CASES: Final = (
         step="08",
         moves=(Open(origin="https://elsewhere.example"), Watch(1.0)),
         judge=_refuses_browsers,
+    ),
+    Case(
+        id="calls/9",
+        title="asks the model for two calls at once",
+        requirement="While the model writes for one call, another call is answered as well.",
+        why="One caller wants a long answer, and all the others wait in silence until it is said.",
+        source="docs/protocol.md, section 1",
+        grade=Grade.FIELD,
+        severity=Severity.ERROR,
+        fix="call the model asynchronously, or in a thread; hold nothing that another call needs "
+        "(a lock, the only connection) while it writes",
+        step="05",
+        needs=_LLM,
+        scripts=(Script(when=_WHOLE, steps=_LONG), Script(when=_SHORT, steps=(Say("Yes."),))),
+        moves=(
+            *(Open(line="b"), Greeted(line="b"), Open(), Greeted()),
+            *(Ask(1, _WHOLE, line="b"), ModelAsked(), Ask(1, _SHORT), Answered(1)),
+        ),
+        judge=all_of(_asks_for_both, is_answered(1)),
+    ),
+    Case(
+        id="calls/10",
+        title="tells the model nothing of other callers",
+        requirement="What one caller has said is not in what the model is told for another.",
+        why="The agent calls people by the name of somebody else, and tells what it must not.",
+        source="docs/protocol.md, section 2",
+        grade=Grade.REFERENCE,
+        severity=Severity.ERROR,
+        fix="make the model's messages anew from the transcript of each request; keep none of "
+        "them in the app",
+        step="05",
+        needs=_LLM,
+        scripts=(Script(steps=(Say("Very well."),)),),
+        moves=(
+            *(Open(line="b"), Greeted(line="b")),
+            *(Ask(1, f"My name is {_NAME}.", line="b"), Answered(1, line="b")),
+            *(Open(), Greeted(), Ask(1, _MY_NAME), Answered(1)),
+        ),
+        judge=_tells_nothing_of_others,
     ),
 )
 """In the order of the lessons."""

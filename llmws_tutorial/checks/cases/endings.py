@@ -156,8 +156,9 @@ CASES: Final = (
             Watch(1.5),
             Ask(3, "And on Sunday?"),
             Answered(3),
-            Watch(1.5),
+            Watch(6.0),
         ),
+        company=Company.TIMED,
         judge=_is_not_ended,
     ),
     Case(

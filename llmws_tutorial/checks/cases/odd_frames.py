@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from llmws_tutorial.checks.moves import Answered, Ask, Greeted, Move, Open, Send
@@ -10,6 +11,8 @@ Frames = Mapping[str, str | bytes]
 """What is sent, each on a line of its own, by what it is in words."""
 LINES: Final = "abcde"
 """The calls that they are sent on."""
+_BOTH_S: Final = 12.0
+"""How long a slow server may take for two answers, one after the other."""
 _LEVELS: Final = 100_000
 _LONG: Final = 900_000
 
@@ -106,28 +109,34 @@ FACTS: Final = _frame(
 
 def sent(frames: Frames) -> tuple[Move, ...]:
     """Send each frame on a call of its own, and a request right behind it."""
-    return _on_lines(frames, lambda frame, line: (Send(frame, line=line), Ask(2, line=line)), 2)
+    return _on_lines(
+        frames, lambda frame, line: (Send(frame, line=line), Ask(2, line=line)), Answered(2)
+    )
 
 
 def asked(frames: Frames) -> tuple[Move, ...]:
     """Ask by each frame, on a call of its own."""
-    return _on_lines(frames, lambda frame, line: (Ask(1, frame=str(frame), line=line),), 1)
+    return _on_lines(
+        frames, lambda frame, line: (Ask(1, frame=str(frame), line=line),), Answered(1)
+    )
 
 
 def asked_again(frames: Frames) -> tuple[Move, ...]:
     """Ask by each frame, on a call of its own; then ask as usual."""
     return _on_lines(
-        frames, lambda frame, line: (Ask(1, frame=str(frame), line=line), Ask(2, line=line)), 2
+        frames,
+        lambda frame, line: (Ask(1, frame=str(frame), line=line), Ask(2, line=line)),
+        Answered(2, within_s=_BOTH_S),
     )
 
 
 def _on_lines(
-    frames: Frames, send: Callable[[str | bytes, str], tuple[Move, ...]], awaited: int
+    frames: Frames, send: Callable[[str | bytes, str], tuple[Move, ...]], awaited: Answered
 ) -> tuple[Move, ...]:
     calls = tuple(zip(LINES, frames.values(), strict=False))
     return (
         *(Open(line=line) for line, _ in calls),
         *(Greeted(line=line) for line, _ in calls),
         *(move for line, frame in calls for move in send(frame, line)),
-        *(Answered(awaited, line=line) for line, _ in calls),
+        *(replace(awaited, line=line) for line, _ in calls),
     )

@@ -97,7 +97,7 @@ def _configures_again(exchange: Exchange) -> Ruling:
 def _remembers(exchange: Exchange) -> Ruling:
     again = [event for event in exchange.of(Opened) if event.again]
     asked = [
-        one for one in exchange.upstream if again and exchange.seconds_of(one.at_s) > again[0].at_s
+        one for one in exchange.upstream if again and exchange.seconds_of(one.at_s) >= again[0].at_s
     ]
     if not asked:
         return not_seen("a question to the model after the line was lost")

@@ -13,6 +13,7 @@ from llmws_tutorial.checks.case import (
     Ruling,
     Severity,
     failed,
+    not_seen,
     not_strict,
 )
 from llmws_tutorial.checks.exchange import Exchange
@@ -22,6 +23,7 @@ from llmws_tutorial.simulator.scripted_llm import Say, Script, Wait
 _SOON_S: Final = 2.0
 """How soon a caller expects the first sentence."""
 _PAUSE_S: Final = 1.5
+_ONCE: Final = "museum"
 _UNSPEAKABLE: Final = {
     "a heading": re.compile(r"^#{1,6} ", re.MULTILINE),
     "bold or italic print": re.compile(r"(?<![\w*])(\*\*?|__)(?=[^\s*_])[^*\n]{1,200}?\1(?![\w*])"),
@@ -30,6 +32,9 @@ _UNSPEAKABLE: Final = {
     "a numbered list": re.compile(r"^[ \t]*1[.)] .*\n{1,2}[ \t]*2[.)] ", re.MULTILINE),
     "a table": re.compile(r"^[ \t]*\|.*\|[ \t]*$", re.MULTILINE),
     "a link": re.compile(r"\]\([^)\s]+\)|https?://|\bwww\.\w", re.IGNORECASE),
+    "a tag": re.compile(r"</?(?:think|thinking|b|i|p|br|li|ul|em|strong|div|span)\b[^>]*>", re.I),
+    "an empty variable": re.compile(r"\{\{|\}\}|\$\{|\bundefined\b|\[object Object\]"),
+    "JSON": re.compile(r'[{\[]\s*"[^"\n]*"\s*[:,]'),
     "an emoji": re.compile("[\u2600-\u27bf\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff]"),
 }
 """What nobody can speak, and what it is called."""
@@ -67,6 +72,15 @@ def _around(text: str, at: int) -> str:
     return repr(text[max(0, at - 20) : at + 20])
 
 
+def _says_it_once(exchange: Exchange) -> Ruling:
+    turn = exchange.turn(1)
+    text = turn.sent if turn else ""
+    times = text.casefold().count(_ONCE)
+    if times > 1:
+        return failed("each word of the model once", f"{_ONCE!r} {times} times: {text[:80]!r}")
+    return OK if times else not_seen("an answer in the words of the model")
+
+
 def _is_soon(exchange: Exchange) -> Ruling:
     turn = exchange.turn(1)
     took_ms = turn.first_sentence_ms if turn else None
@@ -99,13 +113,14 @@ CASES: Final = (
     Case(
         id="speech/1",
         title="says what can be spoken",
-        requirement="What is said is words: no markdown, list, table, code, emoji or link.",
+        requirement="What is said is words: no markdown, list, table, code, emoji, link or "
+        "variable.",
         why="The caller hears asterisk asterisk, or the letters of an address one by one.",
         source="docs/protocol.md, section 4",
         grade=Grade.KIT,
         severity=Severity.WARNING,
         fix="tell the model that its words are spoken: plain sentences, no formatting; take out "
-        "what it writes nevertheless",
+        "what it writes nevertheless, and give each variable a default",
         step="05",
         moves=(
             *(Open(), Greeted(), Ask(1, said="What can you do for me?"), Answered(1)),
@@ -171,6 +186,23 @@ CASES: Final = (
         profiles=BOTH,
         moves=(Open(), Greeted(), Ask(1, said="Yes."), Answered(1)),
         judge=_has_words,
+    ),
+    Case(
+        id="speech/6",
+        title="says each word of the model once",
+        requirement="What the model says in pieces is said once, piece by piece.",
+        why="Pieces are joined as they are: with the whole text in each the caller hears the "
+        "beginning again and again.",
+        source="docs/protocol.md, section 4",
+        grade=Grade.REFERENCE,
+        severity=Severity.ERROR,
+        fix="send only what is new in each piece; with content_complete send what is left, or "
+        "nothing, never the whole answer again",
+        step="05",
+        needs=frozenset({Need.LLM}),
+        scripts=(Script(steps=(Say(f"The {_ONCE} "), Say("opens at "), Say("seven."))),),
+        moves=(Open(), Greeted(), Ask(1), Answered(1)),
+        judge=_says_it_once,
     ),
 )
 """In the order of the lessons."""

@@ -19,7 +19,7 @@ from llmws_tutorial.checks.case import (
 from llmws_tutorial.checks.exchange import Ended, Event, Exchange, Got, Missed
 from llmws_tutorial.checks.moves import Answered, Ask, Greeted, ModelAsked, Open, Watch
 from llmws_tutorial.checks.notes import invocations, notes, read_json, results
-from llmws_tutorial.checks.rules import all_of, is_answered
+from llmws_tutorial.checks.rules import all_of, but_dropped, is_answered
 from llmws_tutorial.messages import Response
 from llmws_tutorial.simulator.llm_request import read_request
 from llmws_tutorial.simulator.scripted_llm import Asked, CallTool, Say, Script, Wait
@@ -135,12 +135,13 @@ def _ends_in_words(exchange: Exchange) -> Ruling:
     said = "".join(piece.content for _, piece in _answer(exchange))
     if said.split() in ([], _FIRST.split()):
         got = f"only {said.strip()!r}" if said.strip() else "none"
-        return failed("words after the call of the tool", got)
+        return failed("words after the call of the tool", got + but_dropped(exchange))
     returned = results(exchange)
     if returned and _LAST not in said:
         after = exchange.events[exchange.events.index(returned[-1].got) :]
         if not any(got in after for got in _words(exchange)):
-            return failed("words after the result of the tool", "none", returned[-1].got)
+            got = f"none{but_dropped(exchange)}"
+            return failed("words after the result of the tool", got, returned[-1].got)
     return OK
 
 

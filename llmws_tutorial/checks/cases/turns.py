@@ -23,6 +23,8 @@ from llmws_tutorial.simulator.verdict import Drop
 
 _GRACE_S: Final = 0.5
 """How long what is on its way may still arrive after a newer request."""
+_BOTH_S: Final = 12.0
+"""How long a slow server may take for two answers, one after the other."""
 _CONVERSATION: Final = (
     Open(),
     Greeted(),
@@ -223,8 +225,8 @@ CASES: Final = (
         step="03",
         profiles=BOTH,
         moves=(
-            *(Open(), Greeted(), Ask(1), Ask(2), Answered(2)),
-            *(Ask(3), Ask(4, said=""), Answered(4)),
+            *(Open(), Greeted(), Ask(1), Ask(2), Answered(2, within_s=_BOTH_S)),
+            *(Ask(3), Ask(4, said=""), Answered(4, within_s=_BOTH_S)),
         ),
         judge=is_answered(2, 4),
     ),

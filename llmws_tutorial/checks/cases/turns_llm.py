@@ -3,11 +3,31 @@
 from collections.abc import Callable
 from typing import Final
 
-from llmws_tutorial.checks.case import OK, Case, Company, Grade, Need, Ruling, Severity, failed
+from llmws_tutorial.checks.case import (
+    OK,
+    Case,
+    Company,
+    Grade,
+    Need,
+    Ruling,
+    Severity,
+    failed,
+    not_seen,
+    not_strict,
+)
+from llmws_tutorial.checks.cases import odd_frames as odd
 from llmws_tutorial.checks.exchange import Exchange
 from llmws_tutorial.checks.moves import Answered, Ask, Greeted, ModelAsked, ModelLeft, Open, Watch
-from llmws_tutorial.checks.rules import all_of, is_answered
-from llmws_tutorial.simulator.scripted_llm import Break, Empty, Hang, Say, Script, Wait
+from llmws_tutorial.checks.rules import all_of, but_dropped, is_answered
+from llmws_tutorial.simulator.llm_request import read_request
+from llmws_tutorial.simulator.scripted_llm import (
+    Break,
+    Empty,
+    Hang,
+    Say,
+    Script,
+    Wait,
+)
 
 _LLM: Final = frozenset({Need.LLM})
 _LONG_S: Final = 20.0
@@ -17,6 +37,11 @@ _BURST: Final = 10
 _MOST: Final = 2
 _CLOSING_S: Final = 0.25
 """How long a model may take to notice that a generation was given up."""
+_TRIES: Final = 5
+_HOURS: Final = "We close at half past nine."
+_ODD: Final = {**dict(tuple(odd.WORDS.items())[1:3]), **odd.ROLES}
+_UNDERSTOOD: Final = "I understand."
+"""What the model says to a request that no script is for."""
 
 
 def _is_aborted(exchange: Exchange) -> Ruling:
@@ -41,7 +66,7 @@ def _says(text: str) -> Callable[[Exchange], Ruling]:
         turn = exchange.turn(1)
         if turn is None or _letters(text) in _letters(turn.sent):
             return OK
-        return failed(f"the words of the model, {text!r}", repr(turn.sent))
+        return failed(f"the words of the model, {text!r}", repr(turn.sent) + but_dropped(exchange))
 
     return judge
 
@@ -65,6 +90,42 @@ def _asks_for_few_at_once(exchange: Exchange) -> Ruling:
     if most <= _MOST:
         return OK
     return failed(f"at most {_MOST} generations at once", f"{most}, for {_BURST} requests")
+
+
+def _never_goes_mute(exchange: Exchange) -> Ruling:
+    times = len(exchange.upstream)
+    if times > _TRIES:
+        return failed(f"at most {_TRIES} questions to a model that says nothing", str(times))
+    ruling = _is_answered_in_words(exchange)
+    return ruling if ruling is OK else not_strict(ruling.expected, ruling.got)
+
+
+def _tells_who_said_what(exchange: Exchange) -> Ruling:
+    expected = f"a message of role 'assistant' with {_HOURS!r}"
+    for asked in exchange.upstream[1:]:
+        messages = read_request(asked.request).messages
+        telling = [one for one in messages if _letters(_HOURS) in _letters(one.text)]
+        if not telling:
+            return failed(expected, "none: only what the caller said")
+        for message in telling:
+            is_all = _letters(message.text) == _letters(_HOURS)  # not a whole talk in one text
+            if is_all and message.role != "assistant":
+                return failed(expected, f"one of role {message.role!r}")
+    return OK if exchange.upstream[1:] else not_seen("a second question to the model")
+
+
+def _asks_in_spite_of_all(exchange: Exchange) -> Ruling:
+    calls = {line: exchange.turn(1, line) for line in "z" + odd.LINES}
+    said = {
+        line: turn.sent for line, turn in calls.items() if turn and turn.complete_at_s is not None
+    }
+    if _letters(_UNDERSTOOD) not in _letters(said.get("z", "")):
+        return not_seen("an answer in the words of the model")
+    for line, what in zip(odd.LINES, _ODD, strict=False):
+        if line in said and _letters(_UNDERSTOOD) not in _letters(said[line]):
+            expected = f"the words of the model, {_UNDERSTOOD!r}, after {what}"
+            return failed(expected, repr(said[line]))
+    return OK
 
 
 CASES: Final = (
@@ -176,6 +237,64 @@ CASES: Final = (
             Answered(_BURST, within_s=10.0),
         ),
         judge=all_of(is_answered(_BURST), _asks_for_few_at_once),
+    ),
+    Case(
+        id="turns/20",
+        title="tells the model who said what",
+        requirement="What the agent said is told to the model as what the assistant said.",
+        why="The model takes the agent's words for the caller's, or does not know them: it "
+        "answers itself, and asks the same question again.",
+        source="docs/protocol.md, section 3",
+        grade=Grade.REFERENCE,
+        severity=Severity.WARNING,
+        fix="make the model's messages from the whole transcript: role agent is assistant, role "
+        "user is user",
+        step="05",
+        needs=_LLM,
+        scripts=(Script(steps=(Say(_HOURS),)), Script(steps=(Say("Yes, then too."),))),
+        moves=(
+            *(Open(), Greeted(), Ask(1, "When do you close?"), Answered(1)),
+            *(Ask(2, "And on Sunday?"), Answered(2)),
+        ),
+        judge=_tells_who_said_what,
+    ),
+    Case(
+        id="turns/21",
+        title="says something when the model says nothing",
+        requirement="When the model ends without a word, the turn ends, and in words.",
+        why="A filter of the provider, or a limit on tokens, leaves nothing to say: the caller "
+        "hears silence.",
+        source="docs/protocol.md, section 2",
+        grade=Grade.KIT,
+        severity=Severity.WARNING,
+        fix="when a stream has ended with neither text nor a tool call, say an excuse, and set "
+        "content_complete; ask again a few times at most",
+        step="05",
+        needs=_LLM,
+        scripts=(Script(),),
+        moves=(Open(), Greeted(), Ask(1), Answered(1, within_s=_LONG_S)),
+        judge=all_of(is_answered(1), _never_goes_mute),
+    ),
+    Case(
+        id="turns/22",
+        title="asks the model in spite of odd transcripts",
+        requirement="The model answers also where the transcript holds unknown roles, or words "
+        "without times.",
+        why="After a transfer or a note of the system each transcript holds such a thing: from "
+        "then on the agent says nothing but its excuse.",
+        source="docs/protocol.md, section 3",
+        grade=Grade.SDK,
+        severity=Severity.ERROR,
+        fix="look into your log for what raises while the transcript is read; map agent to "
+        "assistant, every other role to user or to nothing, and count on no words and no times",
+        step="05",
+        needs=_LLM,
+        scripts=(Script(steps=(Say(_UNDERSTOOD),)),),
+        moves=(
+            *(Open(line="z"), Greeted(line="z"), Ask(1, line="z"), Answered(1, line="z")),
+            *odd.asked(_ODD),
+        ),
+        judge=_asks_in_spite_of_all,
     ),
 )
 """In the order of the lessons."""

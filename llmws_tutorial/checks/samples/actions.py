@@ -79,6 +79,15 @@ class HangsUpAtSilence(Right):
             yield piece
 
 
+class TalksOn(Right):
+    """Lets nobody interrupt whatever it says."""
+
+    async def pieces(self, call: SampleCall, request: Json) -> AsyncIterator[Piece]:
+        """Find what to say, and protect all of it."""
+        async for content, fields in super().pieces(call, request):
+            yield content, {"no_interruption_allowed": True, **fields}
+
+
 WRONG: Final[dict[str, type[Right]]] = {
     "actions/1": HangsUpSilently,
     "actions/2": TransfersAndHangsUp,
@@ -87,5 +96,6 @@ WRONG: Final[dict[str, type[Right]]] = {
     "actions/5": TransfersToAName,
     "actions/6": WaitsForTheEnd,
     "actions/7": HangsUpAtSilence,
+    "actions/8": TalksOn,
 }
 """For each case the server that fails it, and no other."""

@@ -140,6 +140,40 @@ class LetsBrowsersIn(Right):
         return hmac.compare_digest(secret, SECRET)
 
 
+class ReadsAlone(Right):
+    """Has one connection to the timetable, and holds it until the model has answered."""
+
+    def __init__(self, model: Model | None = None) -> None:
+        """Open the connection."""
+        super().__init__(model)
+        self.connection = asyncio.Lock()
+
+    async def think(self, call: SampleCall, request: Json, model: Model) -> AsyncIterator[Piece]:
+        """Stream what the model says, one call at a time where it is about trains."""
+        if "timetable" not in last_words(request["transcript"]):
+            async for piece in super().think(call, request, model):
+                yield piece
+            return
+        async with self.connection:
+            async for piece in super().think(call, request, model):
+                yield piece
+
+
+class KnowsEverybody(Right):
+    """Keeps what callers say of themselves in the app, and tells the model all of it."""
+
+    def __init__(self, model: Model | None = None) -> None:
+        """Begin to know nobody."""
+        super().__init__(model)
+        self.known: list[Json] = []
+
+    def body(self, messages: list[Json]) -> Json:
+        """Put what is known in front of the conversation."""
+        told = [one for one in messages if str(one.get("content")).startswith("My ")]
+        self.known.extend(told)
+        return super().body([*self.known, *messages])
+
+
 WRONG: Final[dict[str, type[Right]]] = {
     "calls/1": LosesPatience,
     "calls/2": SeesAFlood,
@@ -149,5 +183,7 @@ WRONG: Final[dict[str, type[Right]]] = {
     "calls/6": EndsLongCalls,
     "calls/7": KnowsNoSecret,
     "calls/8": LetsBrowsersIn,
+    "calls/9": ReadsAlone,
+    "calls/10": KnowsEverybody,
 }
 """For each case the server that fails it, and no other."""

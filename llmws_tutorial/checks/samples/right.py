@@ -213,10 +213,14 @@ class Right:
         messages = conversation(request["transcript"])
         for _ in range(3):
             tool_calls: dict[int, Json] = {}
+            is_mute = True
             async with aclosing(model(self.body(messages))) as chunks:
                 async for text in self.read(chunks, tool_calls):
+                    is_mute = is_mute and not text
                     yield text, {}
             if not tool_calls:
+                if is_mute:
+                    yield EXCUSE, {}
                 return
             for function in (tool_call["function"] for tool_call in tool_calls.values()):
                 if function["name"] in ACTIONS:

@@ -66,11 +66,25 @@ class TakesAYesForANoise(Right):
             yield piece
 
 
+class SendsItAllAgain(Right):
+    """Sends with each piece the text so far, as for a screen."""
+
+    async def read(
+        self, chunks: AsyncGenerator[Json, None], tool_calls: dict[int, Json]
+    ) -> AsyncIterator[str]:
+        """Give the text of a stream as it grows."""
+        so_far = ""
+        async for text in super().read(chunks, tool_calls):
+            so_far += text
+            yield so_far
+
+
 WRONG: Final[dict[str, type[Right]]] = {
     "speech/1": Smiles,
     "speech/2": Strips,
     "speech/3": ThinksItOver,
     "speech/4": LagsBehind,
     "speech/5": TakesAYesForANoise,
+    "speech/6": SendsItAllAgain,
 }
 """For each case the server that fails it, and no other."""

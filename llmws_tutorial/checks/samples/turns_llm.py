@@ -114,6 +114,42 @@ class CancelsLate(Right):
             asyncio.get_running_loop().call_later(0.5, answering.cancel)
 
 
+class TakesAllForTheCaller(Right):
+    """Tells the model each utterance as one of the caller."""
+
+    def body(self, messages: list[Json]) -> Json:
+        """Make a message of the user of whatever was said."""
+        return super().body(
+            [{**one, "role": "user"} if is_spoken(one) else one for one in messages]
+        )
+
+
+class SaysWhatTheModelSays(Right):
+    """Says what the model says, also when that is nothing."""
+
+    async def think(self, call: SampleCall, request: Json, model: Model) -> AsyncIterator[Piece]:
+        """Leave the excuse out."""
+        async for content, fields in super().think(call, request, model):
+            if content != EXCUSE:
+                yield content, fields
+
+
+class KnowsTwoRoles(Right):
+    """Looks each role up in a table of two, and says the excuse when that raises."""
+
+    async def think(self, call: SampleCall, request: Json, model: Model) -> AsyncIterator[Piece]:
+        """Ask the model about what the agent and the user have said."""
+        for said in request["transcript"]:
+            {"agent": "assistant", "user": "user"}[said["role"]]
+        async for piece in super().think(call, request, model):
+            yield piece
+
+
+def is_spoken(message: Json) -> bool:
+    """Whether a message is what the agent said, and no call of a tool."""
+    return message["role"] == "assistant" and "tool_calls" not in message
+
+
 WRONG: Final[dict[str, type[Right]]] = {
     "turns/8": ReadsToTheEnd,
     "turns/9": HidesErrors,
@@ -121,5 +157,8 @@ WRONG: Final[dict[str, type[Right]]] = {
     "turns/11": CountsOnAChoice,
     "turns/12": LeavesABrokenTurnOpen,
     "turns/13": CancelsLate,
+    "turns/20": TakesAllForTheCaller,
+    "turns/21": SaysWhatTheModelSays,
+    "turns/22": KnowsTwoRoles,
 }
 """For each case the server that fails it, and no other."""
