@@ -109,8 +109,8 @@ class Slow(Right):
     """Thinks for a while about each request, and reads nothing meanwhile."""
 
     async def take_request(self, call: SampleCall, request: Json) -> None:
-        await asyncio.sleep(4)
         if type(request.get("response_id")) is int:
+            await asyncio.sleep(4)
             await self.answer(call, request)
 
 
