@@ -166,3 +166,17 @@ def test_what_the_model_is_not_asked_tells_it_nothing() -> None:
     said = "not seen: expected a question to the model in the words of the caller"
     assert ruling(AnswersByItself, "calls/10") == said
     assert ruling(WaitsForMore, "calls/10") == "ok"
+
+
+@pytest.mark.parametrize("case_id", ["calls/1", "begin/3"])
+def test_an_end_at_what_no_move_sends_says_what_that_was(case_id: str) -> None:
+    class WantsANumber(Right):
+        async def take(self, call: SampleCall, message: Json) -> None:
+            if message["interaction_type"] == "call_details":
+                message["call"]["from_number"]
+            await super().take(call, message)
+
+    assert ruling(WantsANumber, case_id) == (
+        "failed: expected an open call, got the server dropped the connection without a close "
+        "frame (1006) after call_details and ping_pong"
+    )

@@ -1,11 +1,17 @@
 """What judges are made of: small rules about one thing each, joined."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from llmws_tutorial.checks.case import OK, Judge, Ruling, Verdict, failed, not_strict
-from llmws_tutorial.checks.exchange import Exchange, Got
+from llmws_tutorial.checks.exchange import Ended, Exchange, Got, Sent
 from llmws_tutorial.messages import AgentInterrupt, Response
 from llmws_tutorial.simulator.verdict import Drop
+
+_RAISED: Final = (1006, 1011)
+"""How a call ends when a handler raises."""
+_BY_ITSELF: Final = ("call_details", "ping_pong")
+"""What the platform sends by itself to a server whose config asks for it."""
 
 
 def all_of(*judges: Judge) -> Judge:
@@ -23,7 +29,7 @@ def stays_open(line: str = "a") -> Judge:
 
     def judge(exchange: Exchange) -> Ruling:
         end = exchange.ended(line)
-        return OK if end is None else failed("an open call", str(end), end)
+        return OK if end is None else failed("an open call", _how(exchange, end), end)
 
     return judge
 
@@ -107,12 +113,25 @@ def but_dropped(exchange: Exchange, line: str = "a") -> str:
     return ""
 
 
+def _how(exchange: Exchange, end: Ended) -> str:
+    """How a call ended, and after what, where nothing came but what no move sends."""
+    kinds = [_kind(sent.data) for sent in exchange.of(Sent, end.line)]
+    if end.code not in _RAISED or not kinds or not all(kinds):
+        return str(end)
+    return f"{end} after {' and '.join(dict.fromkeys(kinds))}"
+
+
+def _kind(data: str | bytes) -> str:
+    """What came by itself; empty for a frame that was sent by a move."""
+    return next((kind for kind in _BY_ITSELF if f'"{kind}"' in str(data)), "")
+
+
 def _instead(exchange: Exchange, response_id: int, line: str) -> str:
     """What came in the place of a whole answer, in words."""
     turn = exchange.turn(response_id, line)
     end = exchange.ended(line)
     if end is not None:
-        return str(end)
+        return _how(exchange, end)
     if turn is not None and turn.sent:
         return "an answer without content_complete"
     odd = [got for got in exchange.of(Got, line) if got.dropped]
