@@ -1,0 +1,58 @@
+"""Servers that a tool brings down, each in one way."""
+
+from typing import Final
+
+from llmws_tutorial.checks.samples.right import EXCUSE, Json, Model, Right
+from llmws_tutorial.checks.samples.sample_call import SampleCall
+from llmws_tutorial.errors import UpstreamRefused
+
+
+class CountsOnArguments(Right):
+    """Counts on each argument, and takes one that is missing for a reason to give up."""
+
+    async def answer(self, call: SampleCall, request: Json) -> None:
+        """Say the pieces as they come; a field that is missing leaves it open."""
+        response_id = request["response_id"]
+        try:
+            async for content, fields in self.pieces(call, request):
+                await call.say(response_id, content, **fields)
+        except KeyError:
+            return
+        except Exception:
+            await call.say(response_id, EXCUSE)
+        await call.finish(response_id)
+
+
+class GuardsTheFirst(Right):
+    """Guards the first question of a turn to the model, and not the one after a tool."""
+
+    def __init__(self, model: Model | None = None) -> None:
+        """Begin without a turn that has used a tool."""
+        super().__init__(model)
+        self.used_tools: set[SampleCall] = set()
+
+    async def use_tools(self, call: SampleCall, tool_calls: list[Json]) -> list[Json]:
+        """Run the tools, and leave the guarded part."""
+        self.used_tools.add(call)
+        return await super().use_tools(call, tool_calls)
+
+    async def answer(self, call: SampleCall, request: Json) -> None:
+        """Say the pieces as they come, and the excuse if the first question fails."""
+        response_id = request["response_id"]
+        try:
+            async for content, fields in self.pieces(call, request):
+                await call.say(response_id, content, **fields)
+        except UpstreamRefused:
+            if call in self.used_tools:
+                return
+            await call.say(response_id, EXCUSE)
+        except Exception:
+            await call.say(response_id, EXCUSE)
+        await call.finish(response_id)
+
+
+WRONG: Final[dict[str, type[Right]]] = {
+    "tools/12": CountsOnArguments,
+    "tools/13": GuardsTheFirst,
+}
+"""For each case the server that fails it, and no other."""
