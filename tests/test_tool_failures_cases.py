@@ -1,7 +1,7 @@
 """The checks on what goes wrong around a tool: what each says about a server, and lets pass."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 
@@ -15,6 +15,8 @@ WORDS = {
     "content_complete",
     "tools/13": "failed: expected a whole answer with response_id 1, got an answer without "
     "content_complete",
+    "tools/14": "failed: expected the words of the model, 'We close at nine.', got 'I am sorry, "
+    "something went wrong. Can you say that again?'",
 }
 
 
@@ -81,6 +83,35 @@ def test_the_words_before_a_tool_are_not_enough() -> None:
     assert ruling(Finishes, "tools/12") == only
     assert ruling(FinishesTooSoon, "tools/12") == (
         f"{only}, but words that are dropped: response_id 1 was already complete"
+    )
+
+
+class ReadsNotesAsWords(Right):
+    """Takes each entry of the woven transcript for something that was said."""
+
+    async def think(self, call: SampleCall, request: Json, model: Model) -> AsyncIterator[Piece]:
+        woven = request["transcript_with_tool_calls"]
+        async for piece in super().think(call, {**request, "transcript": woven}, model):
+            yield piece
+
+
+def test_a_note_in_the_transcript_is_no_reason_to_fall_silent() -> None:
+    assert ruling(ReadsNotesAsWords, "tools/14") == WORDS["tools/14"]
+
+
+class Rephrases(Right):
+    """Says the same whatever the model says."""
+
+    async def read(
+        self, chunks: AsyncGenerator[Json, None], tool_calls: dict[int, Json]
+    ) -> AsyncIterator[str]:
+        async for _ in super().read(chunks, tool_calls):
+            yield "Very well. "
+
+
+def test_other_words_than_those_of_the_model_tell_nothing_about_the_next_turn() -> None:
+    assert ruling(Rephrases, "tools/14") == (
+        "not seen: expected an answer in the words of the model behind a tool"
     )
 
 

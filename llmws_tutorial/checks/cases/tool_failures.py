@@ -22,6 +22,8 @@ from llmws_tutorial.simulator.scripted_llm import CallTool, Say, Script
 
 _BOOKS: Final = r"(?i)book|appoint|schedul|reserv|order"
 _FIRST: Final = "Let me see. "
+_DONE: Final = "You are booked for tomorrow."
+_NEXT: Final = "We close at nine."
 _LONG_S: Final = 20.0
 """How long a caller waits for a model that fails, at the very most."""
 _LLM: Final = frozenset({Need.LLM})
@@ -57,6 +59,15 @@ def _asks_again(exchange: Exchange) -> Ruling:
     if len(exchange.upstream) > 1:
         return OK
     return not_seen("a server that asks the model again with the result of a tool")
+
+
+def _goes_on(exchange: Exchange) -> Ruling:
+    first, second = (exchange.turn(response_id) for response_id in (1, 2))
+    if second is None or second.complete_at_s is None or _NEXT in second.sent:
+        return OK
+    if first is None or _DONE not in first.sent:
+        return not_seen("an answer in the words of the model behind a tool")
+    return failed(f"the words of the model, {_NEXT!r}", repr(second.sent))
 
 
 CASES: Final = (
@@ -98,6 +109,26 @@ CASES: Final = (
         ),
         moves=_ONE_TURN,
         judge=_where_offered(all_of(_asks_again, is_answered(1))),
+    ),
+    Case(
+        id="tools/14",
+        title="answers the turn after a tool",
+        requirement="After a turn with a tool the next request is answered by the model as well.",
+        why="From the first tool on the agent says nothing but its excuse.",
+        source="docs/protocol.md, section 3",
+        grade=Grade.SDK,
+        severity=Severity.ERROR,
+        fix="look into your log for what raises: in transcript_with_tool_calls an invocation has "
+        "no content, and a model wants a result for each tool call that it is told of",
+        step="07",
+        needs=_LLM,
+        scripts=(
+            Script(when="tomorrow, please.", steps=(CallTool(_BOOKS, otherwise="Very well."),)),
+            Script(when="tomorrow, please.", steps=(Say(_DONE),)),
+            Script(steps=(Say(_NEXT),)),
+        ),
+        moves=(*_ONE_TURN, Ask(2, "Thank you. When do you close?"), Answered(2)),
+        judge=_where_offered(all_of(is_answered(2), _goes_on)),
     ),
 )
 """In the order of the lessons."""

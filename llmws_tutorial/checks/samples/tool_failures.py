@@ -1,8 +1,9 @@
 """Servers that a tool brings down, each in one way."""
 
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
-from llmws_tutorial.checks.samples.right import EXCUSE, Json, Model, Right
+from llmws_tutorial.checks.samples.right import EXCUSE, Json, Model, Piece, Right
 from llmws_tutorial.checks.samples.sample_call import SampleCall
 from llmws_tutorial.errors import UpstreamRefused
 
@@ -51,8 +52,41 @@ class GuardsTheFirst(Right):
         await call.finish(response_id)
 
 
+class KeepsCallsOnly(Right):
+    """Tells the model in the next turn which tools it called, and not what came of that."""
+
+    def __init__(self, model: Model | None = None) -> None:
+        """Begin without a tool that was called."""
+        super().__init__(model)
+        self.called: dict[SampleCall, list[Json]] = {}
+        self.kept: dict[SampleCall, list[Json]] = {}
+
+    async def use_tools(self, call: SampleCall, tool_calls: list[Json]) -> list[Json]:
+        """Run the tools, and note which they were."""
+        self.called[call] = tool_calls
+        return await super().use_tools(call, tool_calls)
+
+    async def answer(self, call: SampleCall, request: Json) -> None:
+        """Give an answer; what was called in it is kept for the next one."""
+        await super().answer(call, request)
+        if call in self.called:
+            self.kept[call] = self.called[call]
+
+    async def think(self, call: SampleCall, request: Json, model: Model) -> AsyncIterator[Piece]:
+        """Ask the model, and begin with what it called before."""
+
+        def remind(body: Json) -> AsyncGenerator[Json, None]:
+            before = {"role": "assistant", "tool_calls": self.kept[call]}
+            return model({**body, "messages": [before, *body["messages"]]})
+
+        asked = remind if call in self.kept else model
+        async for piece in super().think(call, request, asked):
+            yield piece
+
+
 WRONG: Final[dict[str, type[Right]]] = {
     "tools/12": CountsOnArguments,
     "tools/13": GuardsTheFirst,
+    "tools/14": KeepsCallsOnly,
 }
 """For each case the server that fails it, and no other."""
