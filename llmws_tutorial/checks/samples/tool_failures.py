@@ -53,7 +53,7 @@ class GuardsTheFirst(Right):
 
 
 class KeepsCallsOnly(Right):
-    """Tells the model in the next turn which tools it called, and not what came of that."""
+    """Tells the model in the next turn what it called, and not what came of it."""
 
     def __init__(self, model: Model | None = None) -> None:
         """Begin without a tool that was called."""
