@@ -131,7 +131,8 @@ CASES: Final = (
         source="guide, step 1; docs/protocol.md, section 1",
         grade=Grade.REFERENCE,
         severity=Severity.ERROR,
-        fix="accept the socket, then loop over its messages instead of returning",
+        fix="accept the socket, then loop over its messages instead of returning; your log says "
+        "what raises, if anything does",
         step="01",
         profiles=BOTH,
         moves=(Open(), Watch(1.0)),

@@ -286,7 +286,8 @@ CASES: Final[tuple[Case, ...]] = (
         source="docs/protocol.md, section 11",
         grade=Grade.FIELD,
         severity=Severity.ERROR,
-        fix="ask the model again with the result of the tool, and say what it answers",
+        fix="ask the model again with the result of the tool, and say what it answers under the "
+        "same response_id, before content_complete",
         step="07",
         needs=_LLM,
         scripts=_ONE_CALL,
