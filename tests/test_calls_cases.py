@@ -178,5 +178,5 @@ def test_an_end_at_what_no_move_sends_says_what_that_was(case_id: str) -> None:
 
     assert ruling(WantsANumber, case_id) == (
         "failed: expected an open call, got the server dropped the connection without a close "
-        "frame (1006) after call_details and ping_pong"
+        "frame (1006): the app raised KeyError('from_number') after call_details and ping_pong"
     )
