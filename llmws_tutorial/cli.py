@@ -83,9 +83,13 @@ def _root(
 @app.command(context_settings=_passes_on)
 def lab(context: typer.Context) -> None:
     """Open JupyterLab on step 00; further options go to JupyterLab."""
-    from jupyterlab.labapp import LabApp  # noqa: PLC0415 - heavy, and needed here only
-
     first = f"{_in_clone('notebooks').name}/{LESSONS[0].file}"
+    try:
+        from jupyterlab.labapp import LabApp  # noqa: PLC0415 - heavy, and optional
+    except ImportError:
+        raise SetupError(
+            "the notebooks are opened with jupyterlab: python3 -m llmws_tutorial lab installs it"
+        ) from None
     options = [f"--ServerApp.root_dir={PROJECT}", f"--LabApp.default_url=/lab/tree/{first}", "-y"]
     LabApp.launch_instance([*options, *_options_of_this_machine(), *context.args])
 

@@ -575,6 +575,14 @@ def test_a_tunnel_without_a_token_is_exit_code_3(
     assert complaint(capsys).startswith("llmws: no tunnel: NGROK_AUTHTOKEN is not set")
 
 
+def test_a_tunnel_without_pyngrok_is_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "llmws_tutorial.notebook.ngrok_agent", None)
+    assert llmws("tunnel") == 2
+    assert complaint(capsys) == "llmws: tunnels are opened with pyngrok: pip install pyngrok"
+
+
 def test_a_tunnel_is_open_until_ctrl_c(server: Server) -> None:
     with child("tunnel", "--port", str(server.port), NGROK_AUTHTOKEN=TOKEN) as process:
         assert "the tunnel is open" in read_until(process, ".*")
@@ -628,6 +636,16 @@ def test_ctrl_c_lets_pytest_say_what_it_ran(tmp_path: Path) -> None:
     assert process.returncode == 2
     assert "! KeyboardInterrupt !" in shown
     assert "llmws_tutorial/cli.py" not in shown
+
+
+def test_without_jupyterlab_lab_says_what_installs_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "jupyterlab.labapp", None)  # as if it were not there
+    assert llmws("lab") == 2
+    assert complaint(capsys) == (
+        "llmws: the notebooks are opened with jupyterlab: python3 -m llmws_tutorial lab installs it"
+    )
 
 
 def test_lab_opens_step_00_and_ends_without_a_question(tmp_path: Path) -> None:

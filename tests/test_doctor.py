@@ -8,7 +8,7 @@ import pytest
 
 from llmws_tutorial.notebook import doctor, runtime
 from llmws_tutorial.notebook.doctor import Diagnosis, examine
-from llmws_tutorial.notebook.tunnel import TOKEN_PAGE
+from llmws_tutorial.notebook.ngrok_token import TOKEN_PAGE
 
 AGENT = Path(__file__).with_name("fake_ngrok.py")
 TOKEN = "good-2Jx7secret"
@@ -112,6 +112,11 @@ def test_without_the_agent_it_is_downloaded_later(
     monkeypatch.setenv("PYNGROK_NGROK_PATH", str(tmp_path / "ngrok"))
     said = str(diagnosis("ngrok agent"))
     assert said == "optional  ngrok agent  pyngrok downloads it with the first tunnel"
+
+
+def test_without_pyngrok_nobody_has_downloaded_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llmws_tutorial.notebook.ngrok_agent", None)
+    assert not diagnosis("ngrok agent").is_fine
 
 
 def test_the_token_is_never_shown() -> None:

@@ -31,7 +31,7 @@ OWNERS: Final = {
         "notebook.checking",
         "notebook.exercises",
     },
-    "pyngrok": {"notebook.tunnel"},
+    "pyngrok": {"notebook.ngrok_agent"},
     "jupyterlab": {"cli"},
     "nbclient": {"notebook.refresh"},
     "nbformat": {"notebook.refresh"},

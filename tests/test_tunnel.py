@@ -15,8 +15,9 @@ import pytest
 from pyngrok import process
 from pyngrok.conf import PyngrokConfig
 
-from llmws_tutorial.errors import CannotConnect, TunnelError
-from llmws_tutorial.notebook import Server, open_tunnel, serve, tunnel
+from llmws_tutorial.errors import CannotConnect, SetupError, TunnelError
+from llmws_tutorial.notebook import Server, ngrok_agent, open_tunnel, serve, tunnel
+from llmws_tutorial.notebook.ngrok_token import find_token
 from llmws_tutorial.simulator import place_call
 from llmws_tutorial.steps import step3
 
@@ -35,7 +36,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    monkeypatch.setattr(tunnel, "STARTUP_S", 2)
+    monkeypatch.setattr(ngrok_agent, "STARTUP_S", 2)
     monkeypatch.chdir(tmp_path)
     yield
     for opened in list(tunnel._open_tunnels.values()):
@@ -125,13 +126,13 @@ def test_only_its_owner_can_read_the_file_with_the_token(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    configure = tunnel._configure
+    configure = ngrok_agent._configure
 
     def watched(folder: Path, token: str) -> PyngrokConfig:
         seen.append(stat.S_IMODE(folder.stat().st_mode))
         return configure(folder, token)
 
-    monkeypatch.setattr(tunnel, "_configure", watched)
+    monkeypatch.setattr(ngrok_agent, "_configure", watched)
     open_tunnel(server.port, token=TOKEN).close()
     assert seen == [0o700]
 
@@ -147,16 +148,16 @@ def test_a_token_is_found_in_the_environment_or_in_dotenv(
     monkeypatch: pytest.MonkeyPatch, server: Server
 ) -> None:
     Path(".env").write_text(f"NGROK_AUTHTOKEN={TOKEN}\n")
-    assert tunnel.find_token() == TOKEN
+    assert find_token() == TOKEN
     assert repr(open_tunnel(server.port)) == "<Tunnel: public>"
     monkeypatch.setenv("NGROK_AUTHTOKEN", "exported")
-    assert tunnel.find_token() == "exported"
+    assert find_token() == "exported"
 
 
 def test_a_blank_exported_token_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text(f"NGROK_AUTHTOKEN={TOKEN}\n")
     monkeypatch.setenv("NGROK_AUTHTOKEN", "  ")
-    assert tunnel.find_token() is None
+    assert find_token() is None
 
 
 def test_binder_lets_no_tunnel_out(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +170,31 @@ def test_binder_lets_no_tunnel_out(server: Server, monkeypatch: pytest.MonkeyPat
 def test_who_needs_a_public_address_gets_an_error_without_a_token(server: Server) -> None:
     with pytest.raises(TunnelError, match=r"no tunnel: NGROK_AUTHTOKEN is not set .*authtoken"):
         open_tunnel(server.port, needs_public=True)
+
+
+@pytest.fixture
+def without_pyngrok(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if only the bare package were installed."""
+    monkeypatch.delitem(sys.modules, "llmws_tutorial.notebook.ngrok_agent")
+    monkeypatch.setitem(sys.modules, "pyngrok", None)
+
+
+@pytest.mark.usefixtures("without_pyngrok")
+def test_without_pyngrok_a_token_leads_to_what_to_install(server: Server) -> None:
+    with pytest.raises(SetupError, match=r"^tunnels .+: pip install pyngrok$"):
+        open_tunnel(server.port, token=TOKEN)
+    assert tunnel._open_tunnels == {}
+
+
+@pytest.mark.usefixtures("without_pyngrok")
+def test_without_pyngrok_that_is_said_before_a_server_and_a_token_are_asked_for() -> None:
+    with pytest.raises(SetupError, match="pip install pyngrok"):
+        open_tunnel(1, needs_public=True)
+
+
+@pytest.mark.usefixtures("without_pyngrok")
+def test_the_local_stand_in_needs_no_pyngrok(server: Server) -> None:
+    assert open_tunnel(server.port).websocket_url == server.websocket_url
 
 
 def test_an_unverified_account_is_sent_to_the_token_page(server: Server) -> None:
@@ -224,7 +250,7 @@ def test_no_agent_and_no_network_says_where_to_get_it(
 ) -> None:
     monkeypatch.setenv("PYNGROK_NGROK_PATH", str(tmp_path / "nowhere" / "ngrok"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    assert tunnel.find_agent() is None
+    assert ngrok_agent.find_agent() is None
     said = refused(server, TOKEN)
     assert "could not be downloaded: check the network, or install it" in said
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from llmws_tutorial.errors import PortBusy
+from llmws_tutorial.notebook.ngrok_token import TOKEN_PAGE, TOKEN_VARIABLE, find_token
 from llmws_tutorial.notebook.runtime import bind
-from llmws_tutorial.notebook.tunnel import TOKEN_PAGE, TOKEN_VARIABLE, find_agent, find_token
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 """The folder of the clone: ``notebooks/`` and ``tests/`` are in it."""
@@ -69,7 +69,7 @@ def _port() -> Diagnosis:
 
 
 def _tunnel() -> Iterator[Diagnosis]:
-    token, agent = find_token(), find_agent()
+    token, agent = find_token(), _agent()
     yield Diagnosis(
         "ngrok token",
         token is not None,
@@ -82,3 +82,11 @@ def _tunnel() -> Iterator[Diagnosis]:
         "installed" if agent else "pyngrok downloads it with the first tunnel",
         is_needed=False,
     )
+
+
+def _agent() -> str | None:
+    try:
+        from llmws_tutorial.notebook.ngrok_agent import find_agent  # noqa: PLC0415 - optional
+    except ImportError:  # pyngrok is not installed, which has a line of its own
+        return None
+    return find_agent()
