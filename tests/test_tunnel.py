@@ -1,23 +1,16 @@
-"""pyngrok, driven for real: the agent is `fake_ngrok.py`, everything else is as for a user."""
+"""Tunnels, opened for real: the agent is `fake_ngrok.py`, everything else is as for a user."""
 
 import asyncio
-import logging
-import os
-import stat
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from pyngrok import process
-from pyngrok.conf import PyngrokConfig
 
 from llmws_tutorial.errors import CannotConnect, SetupError, TunnelError
-from llmws_tutorial.notebook import Server, ngrok_agent, open_tunnel, serve, tunnel
-from llmws_tutorial.notebook.ngrok_token import find_token
+from llmws_tutorial.notebook import Server, open_tunnel, serve, tunnel
 from llmws_tutorial.simulator import place_call
 from llmws_tutorial.steps import step3
 
@@ -36,7 +29,6 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    monkeypatch.setattr(ngrok_agent, "STARTUP_S", 2)
     monkeypatch.chdir(tmp_path)
     yield
     for opened in list(tunnel._open_tunnels.values()):
@@ -49,16 +41,6 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def server() -> Iterator[Server]:
     with serve(step3.app, name="tunnelled", show_log=False) as running:
         yield running
-
-
-def refused(server: Server, token: str) -> str:
-    with pytest.raises(TunnelError) as caught:
-        open_tunnel(server.port, token=token)
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
-    assert "\n" not in str(caught.value)
-    assert token not in str(caught.value)
-    return str(caught.value)
 
 
 def test_a_call_goes_through_the_tunnel(server: Server) -> None:
@@ -105,38 +87,6 @@ def test_opening_again_closes_the_first_tunnel_to_a_port(server: Server) -> None
         asyncio.run(place_call(first.websocket_url))
 
 
-def test_the_token_is_in_a_private_file_and_nowhere_else(
-    server: Server,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    with open_tunnel(server.port, token=TOKEN) as opened:
-        [agent] = process._current_processes.values()
-        command_line = Path(f"/proc/{agent.proc.pid}/cmdline").read_text()
-        [settings] = tmp_path.rglob("ngrok.yml")
-        print(opened, repr(opened), settings.read_text())
-    assert "--config" in command_line
-    assert TOKEN not in command_line + caplog.text + "".join(capfd.readouterr())
-    assert not list(tmp_path.rglob("ngrok.yml"))
-
-
-def test_only_its_owner_can_read_the_file_with_the_token(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[int] = []
-    configure = ngrok_agent._configure
-
-    def watched(folder: Path, token: str) -> PyngrokConfig:
-        seen.append(stat.S_IMODE(folder.stat().st_mode))
-        return configure(folder, token)
-
-    monkeypatch.setattr(ngrok_agent, "_configure", watched)
-    open_tunnel(server.port, token=TOKEN).close()
-    assert seen == [0o700]
-
-
 def test_without_a_token_a_local_stand_in_takes_the_place_and_says_so(server: Server) -> None:
     opened = open_tunnel(server.port)
     assert str(opened).startswith("no tunnel: NGROK_AUTHTOKEN is not set")
@@ -144,20 +94,11 @@ def test_without_a_token_a_local_stand_in_takes_the_place_and_says_so(server: Se
     assert repr(opened) == "<Tunnel: local stand-in>"
 
 
-def test_a_token_is_found_in_the_environment_or_in_dotenv(
-    monkeypatch: pytest.MonkeyPatch, server: Server
-) -> None:
+def test_a_token_that_is_found_opens_a_public_tunnel(server: Server) -> None:
     Path(".env").write_text(f"NGROK_AUTHTOKEN={TOKEN}\n")
-    assert find_token() == TOKEN
-    assert repr(open_tunnel(server.port)) == "<Tunnel: public>"
-    monkeypatch.setenv("NGROK_AUTHTOKEN", "exported")
-    assert find_token() == "exported"
-
-
-def test_a_blank_exported_token_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path(".env").write_text(f"NGROK_AUTHTOKEN={TOKEN}\n")
-    monkeypatch.setenv("NGROK_AUTHTOKEN", "  ")
-    assert find_token() is None
+    opened = open_tunnel(server.port)
+    assert repr(opened) == "<Tunnel: public>"
+    assert TOKEN not in str(opened)
 
 
 def test_binder_lets_no_tunnel_out(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,83 +136,6 @@ def test_without_pyngrok_that_is_said_before_a_server_and_a_token_are_asked_for(
 @pytest.mark.usefixtures("without_pyngrok")
 def test_the_local_stand_in_needs_no_pyngrok(server: Server) -> None:
     assert open_tunnel(server.port).websocket_url == server.websocket_url
-
-
-def test_an_unverified_account_is_sent_to_the_token_page(server: Server) -> None:
-    said = refused(server, "unverified-2Jx7secret")
-    assert "verified account and a token: copy yours from https://dashboard.ngrok.com" in said
-    assert said.endswith("(ERR_NGROK_4018)")
-
-
-def test_an_unknown_token_is_to_be_copied_again(server: Server) -> None:
-    said = refused(server, "unknown-2Jx7secret")
-    assert said.startswith("ngrok does not know this token: copy it again from https://")
-
-
-def test_outside_pytest_the_agents_words_on_a_token_reach_no_terminal(server: Server) -> None:
-    """In a process of its own: pytest gives loggers handlers that hide what Python would print."""
-    script = f"from llmws_tutorial.notebook import open_tunnel; open_tunnel({server.port})"
-    run = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "NGROK_AUTHTOKEN": "unknown-2Jx7secret"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-    assert "ngrok does not know this token" in run.stderr
-    assert "2Jx7secret" not in run.stdout + run.stderr
-
-
-def test_an_address_in_use_is_to_be_closed(server: Server) -> None:
-    said = refused(server, "crowded-2Jx7secret")
-    assert said.startswith("this address is in use by another of your tunnels: close it")
-
-
-def test_an_agent_that_stays_offline_points_to_the_network(server: Server) -> None:
-    said = refused(server, "offline-2Jx7secret")
-    assert "did not come online in 2 s: check that this network lets ngrok out" in said
-    assert "it says: dial tcp: no such host, ***" in said
-
-
-def test_an_agent_that_is_silent_is_not_awaited_for_ever(server: Server) -> None:
-    started = time.monotonic()
-    said = refused(server, "silent-2Jx7secret")
-    assert said.endswith("then try again")
-    assert time.monotonic() - started < 10
-
-
-def test_an_agent_that_ends_at_once_is_an_error_in_words(server: Server) -> None:
-    assert "did not come online" in refused(server, "rude-2Jx7secret")
-
-
-def test_no_agent_and_no_network_says_where_to_get_it(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYNGROK_NGROK_PATH", str(tmp_path / "nowhere" / "ngrok"))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    assert ngrok_agent.find_agent() is None
-    said = refused(server, TOKEN)
-    assert "could not be downloaded: check the network, or install it" in said
-
-
-def test_an_agent_without_the_run_bit_is_to_be_made_executable(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    agent = tmp_path / "ngrok"
-    agent.write_text("#!/bin/sh\n")
-    monkeypatch.setenv("PYNGROK_NGROK_PATH", str(agent))
-    assert f"chmod +x {agent}" in refused(server, TOKEN)
-
-
-def test_an_agent_for_another_machine_is_to_be_installed_again(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    agent = tmp_path / "ngrok"
-    agent.write_bytes(b"\x7fELF of something else")
-    agent.chmod(0o755)
-    monkeypatch.setenv("PYNGROK_NGROK_PATH", str(agent))
-    assert "does not run here" in refused(server, TOKEN)
 
 
 @pytest.mark.parametrize("port", [1, 99999])
