@@ -55,7 +55,11 @@ RULED = [
     (is_answered(1), seen(), "failed: expected a whole answer with response_id 1, got none"),
     (is_answered(7), seen(), "failed: expected a whole answer with response_id 7, got none"),
     (is_answered(1), seen(piece(1, complete=False)), "*, got an answer without content_complete"),
-    (is_answered(1), seen(code=1006), "*, got the server dropped the connection without*(1006): words"),
+    (
+        is_answered(1),
+        seen(code=1006),
+        "*, got the server dropped the connection without*(1006): words",
+    ),
     (is_answered(1), seen(piece(5)), "*, got none, but a frame that is dropped: *"),
     (is_answered(1, 2), seen(piece(2), asked=(1, 2)), "*expected * response_id 1, got none"),
     (is_greeted(), seen(piece(0), asked=()), "ok"),

@@ -20,4 +20,5 @@ def test_the_right_server_has_no_finding() -> None:
 @pytest.mark.parametrize("case_id", WRONG)
 def test_a_wrong_server_fails_its_case_and_no_other(case_id: str) -> None:
     findings = findings_about(WRONG[case_id], CASES)
-    assert [found.case.id for found in findings if found.verdict is not Verdict.OK] == [case_id]
+    wrong = {found.case.id: str(found) for found in findings if found.verdict is not Verdict.OK}
+    assert list(wrong) == [case_id], wrong

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from llmws_tutorial.checks.case import OK, Judge, Ruling, Verdict, failed, not_strict
+from llmws_tutorial.checks.case import OK, Judge, Ruling, Verdict, failed, not_seen, not_strict
 from llmws_tutorial.checks.exchange import Ended, Exchange, Got, Sent
 from llmws_tutorial.messages import AgentInterrupt, Response
 from llmws_tutorial.simulator.verdict import Drop
@@ -20,6 +20,18 @@ def all_of(*judges: Judge) -> Judge:
     def judge(exchange: Exchange) -> Ruling:
         rulings = (rule(exchange) for rule in judges)
         return next((ruling for ruling in rulings if ruling is not OK), OK)
+
+    return judge
+
+
+def once_it_speaks(rule: Judge) -> Judge:
+    """The same rule, where the server says anything at all; else nothing is seen."""
+
+    def judge(exchange: Exchange) -> Ruling:
+        ruling = rule(exchange)
+        if ruling is OK and not exchange.of(Got, None):
+            return not_seen("a frame of the server: it says nothing at all")
+        return ruling
 
     return judge
 

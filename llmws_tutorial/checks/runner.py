@@ -1,6 +1,7 @@
 """Run cases against a server: side by side where that is fair, and to an end."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -95,7 +96,7 @@ async def absence(transport: Transport, within_s: float = 0.0) -> str | None:
     by_s = loop.time() + within_s
     while True:
         try:
-            socket = await transport.open("check_is_there")
+            socket = await transport.open(f"check_is_there_{secrets.token_hex(4)}")
         except CannotConnect as error:
             why = str(error)
         else:

@@ -5,7 +5,14 @@ from typing import Final
 from llmws_tutorial.checks.case import BOTH, OK, Case, Grade, Ruling, Severity, failed, not_seen
 from llmws_tutorial.checks.exchange import Exchange, Got
 from llmws_tutorial.checks.moves import Answered, Ask, Greeted, Open, Send, Watch
-from llmws_tutorial.checks.rules import all_of, is_answered, is_greeted, loses_nothing, stays_open
+from llmws_tutorial.checks.rules import (
+    all_of,
+    is_answered,
+    is_greeted,
+    loses_nothing,
+    once_it_speaks,
+    stays_open,
+)
 from llmws_tutorial.messages import Config, Response
 from llmws_tutorial.simulator.verdict import Drop
 
@@ -98,7 +105,7 @@ CASES: Final = (
         step="02",
         profiles=BOTH,
         moves=(Open(), Greeted(), Watch(), Ask(1), Answered(1), Watch()),
-        judge=loses_nothing(Drop.SECOND_GREETING, expected="one first message"),
+        judge=once_it_speaks(loses_nothing(Drop.SECOND_GREETING, expected="one first message")),
     ),
 )
 """In the order of the lessons."""

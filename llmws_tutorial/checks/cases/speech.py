@@ -18,6 +18,7 @@ from llmws_tutorial.checks.case import (
 )
 from llmws_tutorial.checks.exchange import Exchange
 from llmws_tutorial.checks.moves import Answered, Ask, Greeted, Open
+from llmws_tutorial.checks.rules import once_it_speaks
 from llmws_tutorial.simulator.scripted_llm import Say, Script, Wait
 
 _SOON_S: Final = 2.0
@@ -127,7 +128,7 @@ CASES: Final = (
             *(Ask(2, said="Can you list the steps, one by one?"), Answered(2)),
             *(Ask(3, said="And where can I read about it?"), Answered(3)),
         ),
-        judge=_can_be_spoken,
+        judge=once_it_speaks(_can_be_spoken),
     ),
     Case(
         id="speech/2",
@@ -141,7 +142,7 @@ CASES: Final = (
         step="05",
         scripts=(Script(steps=(Say("Of course. "), Say("What is it about?"))),),
         moves=(Open(), Greeted(), Ask(1), Answered(1), Ask(2), Answered(2)),
-        judge=_joins,
+        judge=once_it_speaks(_joins),
     ),
     Case(
         id="speech/3",
@@ -154,7 +155,7 @@ CASES: Final = (
         fix="stream the answer; begin with a short sentence, and say one before anything slow",
         step="05",
         moves=(Open(), Greeted(), Ask(1), Answered(1)),
-        judge=_is_soon,
+        judge=once_it_speaks(_is_soon),
         company=Company.TIMED,
     ),
     Case(
@@ -185,7 +186,7 @@ CASES: Final = (
         step="02",
         profiles=BOTH,
         moves=(Open(), Greeted(), Ask(1, said="Yes."), Answered(1)),
-        judge=_has_words,
+        judge=once_it_speaks(_has_words),
     ),
     Case(
         id="speech/6",

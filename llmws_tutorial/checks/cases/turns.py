@@ -16,9 +16,16 @@ from llmws_tutorial.checks.case import (
 )
 from llmws_tutorial.checks.exchange import Exchange, Got, Sent
 from llmws_tutorial.checks.moves import Answered, Ask, Greeted, Open, Update, Watch
-from llmws_tutorial.checks.rules import drops_nothing, is_answered, loses_nothing, lost, worst
+from llmws_tutorial.checks.rules import (
+    drops_nothing,
+    is_answered,
+    loses_nothing,
+    lost,
+    once_it_speaks,
+    worst,
+)
 from llmws_tutorial.messages import Response
-from llmws_tutorial.simulator.scripted_llm import Say, Script
+from llmws_tutorial.simulator.scripted_llm import Say, Script, Wait
 from llmws_tutorial.simulator.verdict import Drop
 
 _GRACE_S: Final = 0.5
@@ -114,6 +121,11 @@ def _names_each_type(exchange: Exchange) -> Ruling:
     return OK
 
 
+_SLOW: Final = (
+    Script(steps=(Say("One moment. "), Wait(0.3), Say("I look. "), Wait(0.3), Say("Yes."))),
+)
+"""What the model says where there is one: at no time is it done at once."""
+
 CASES: Final = (
     Case(
         id="turns/1",
@@ -192,8 +204,10 @@ CASES: Final = (
         step="03",
         profiles=BOTH,
         moves=(Open(), Greeted(), Ask(1), Answered(1), Watch(), Ask(2), Answered(2), Watch()),
-        judge=loses_nothing(
-            Drop.AFTER_COMPLETE, expected="nothing under an id after its content_complete"
+        judge=once_it_speaks(
+            loses_nothing(
+                Drop.AFTER_COMPLETE, expected="nothing under an id after its content_complete"
+            )
         ),
     ),
     Case(
@@ -207,6 +221,7 @@ CASES: Final = (
         fix="run each answer in a task, with all that belongs to it; cancel it when a newer "
         "request comes",
         step="06",
+        scripts=_SLOW,
         moves=(
             *(Open(), Greeted(), Ask(1), Ask(2), Answered(2)),
             *(Ask(3), Watch(), Ask(4), Answered(4), Watch(1.0)),
@@ -248,7 +263,7 @@ CASES: Final = (
             *(Open(), Greeted(), Ask(1), Answered(1)),
             *(Ask(2, said="", kind="reminder_required"), Answered(2)),
         ),
-        judge=_says_another_thing,
+        judge=once_it_speaks(_says_another_thing),
     ),
     Case(
         id="turns/15",
@@ -278,11 +293,13 @@ CASES: Final = (
         step="03",
         profiles=BOTH,
         moves=_CONVERSATION,
-        judge=drops_nothing(
-            Drop.MISTYPED,
-            Drop.NOT_JSON,
-            Drop.BINARY,
-            expected="only frames that the platform can read",
+        judge=once_it_speaks(
+            drops_nothing(
+                Drop.MISTYPED,
+                Drop.NOT_JSON,
+                Drop.BINARY,
+                expected="only frames that the platform can read",
+            )
         ),
     ),
     Case(
@@ -296,7 +313,7 @@ CASES: Final = (
         fix='add "response_type": "response" to the first message and to each answer',
         step="06",
         moves=_CONVERSATION,
-        judge=_names_each_type,
+        judge=once_it_speaks(_names_each_type),
     ),
     Case(
         id="turns/18",
@@ -311,7 +328,7 @@ CASES: Final = (
         step="02",
         profiles=BOTH,
         moves=(Open(), Greeted(), Ask(1), Answered(1), Watch(), Ask(2), Answered(2), Watch()),
-        judge=_keeps_to_the_ids,
+        judge=once_it_speaks(_keeps_to_the_ids),
     ),
     Case(
         id="turns/19",
@@ -324,7 +341,9 @@ CASES: Final = (
         fix="send the eight events of the protocol only; data of your own belongs in metadata",
         step="06",
         moves=_CONVERSATION,
-        judge=drops_nothing(Drop.UNKNOWN_EVENT, expected="events that the platform knows"),
+        judge=once_it_speaks(
+            drops_nothing(Drop.UNKNOWN_EVENT, expected="events that the platform knows")
+        ),
     ),
 )
 """In the order of the lessons."""

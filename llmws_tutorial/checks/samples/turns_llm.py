@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Final
+from typing import ClassVar, Final
 
 from fastapi import WebSocket
 
@@ -98,20 +98,23 @@ class LeavesABrokenTurnOpen(Right):
         await call.finish(response_id)
 
 
-class CancelsLate(Right):
-    """Gives an older answer half a second to end by itself before it cancels it."""
+class NoticesAtTheNextPiece(Right):
+    """Gives an older answer up when its next piece comes, not when the newer request does."""
+
+    newest: ClassVar[dict[str, int]] = {}
 
     async def take_request(self, call: SampleCall, request: Json) -> None:
-        """Begin an answer that the next request does not end at once."""
+        """Begin an answer beside the older ones."""
         if type(request.get("response_id")) is int:
-            call.start(self.follow(asyncio.create_task(self.answer(call, request))))
+            self.newest[call.call_id] = request["response_id"]
+            call.beside(self.answer(call, request))
 
-    async def follow(self, answering: "asyncio.Task[None]") -> None:
-        """Wait for an answer; whoever gives this up gives that up later."""
-        try:
-            await asyncio.shield(answering)
-        finally:
-            asyncio.get_running_loop().call_later(0.5, answering.cancel)
+    async def pieces(self, call: SampleCall, request: Json) -> AsyncIterator[Piece]:
+        """Find what to say, as long as it is wanted."""
+        async for piece in super().pieces(call, request):
+            if request["response_id"] < self.newest[call.call_id]:
+                raise asyncio.CancelledError
+            yield piece
 
 
 class TakesAllForTheCaller(Right):
@@ -156,7 +159,7 @@ WRONG: Final[dict[str, type[Right]]] = {
     "turns/10": WaitsTenMinutes,
     "turns/11": CountsOnAChoice,
     "turns/12": LeavesABrokenTurnOpen,
-    "turns/13": CancelsLate,
+    "turns/13": NoticesAtTheNextPiece,
     "turns/20": TakesAllForTheCaller,
     "turns/21": SaysWhatTheModelSays,
     "turns/22": KnowsTwoRoles,
