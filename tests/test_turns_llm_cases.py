@@ -8,7 +8,7 @@ from llmws_tutorial.checks.catalogue import select
 from llmws_tutorial.checks.exchange import Exchange
 from llmws_tutorial.checks.samples.right import Json, Model, Piece, Right
 from llmws_tutorial.checks.samples.sample_call import SampleCall
-from llmws_tutorial.checks.samples.turns_llm import WRONG, CancelsLate, ReadsToTheEnd
+from llmws_tutorial.checks.samples.turns_llm import WRONG, NoticesAtTheNextPiece, ReadsToTheEnd
 from llmws_tutorial.errors import UpstreamBroken, UpstreamRefused
 from tests.judging import findings_about
 
@@ -145,7 +145,7 @@ def test_the_words_of_the_model_arrive_whole() -> None:
 
 
 def test_ten_requests_are_not_ten_generations() -> None:
-    assert ruling("turns/13", CancelsLate) == (
+    assert ruling("turns/13", NoticesAtTheNextPiece) == (
         "failed: expected at most 2 generations at once, got 10, for 10 requests"
     )
 
