@@ -99,7 +99,7 @@ class LeavesABrokenTurnOpen(Right):
 
 
 class NoticesAtTheNextPiece(Right):
-    """Gives an older answer up when its next piece comes, not when the newer request does."""
+    """Gives an older answer up at its next piece, not at the newer request."""
 
     newest: ClassVar[dict[str, int]] = {}
 
