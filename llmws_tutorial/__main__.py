@@ -14,18 +14,18 @@ import sys
 
 NEEDED = (3, 11)
 EXTRAS = "lab,dev"
-MODULES = (
+BARE = (
     "fastapi",
     "uvicorn",
+    "websockets",
     "msgspec",
     "typer",
+    "rich",
+    "yaml",
     "prometheus_client",
     "pydantic_settings",
-    "jupyterlab",
-    "nbval",
-    "pyngrok",
-    "pytest",
 )
+MODULES = (*BARE, "jupyterlab", "nbval", "pyngrok", "pytest")  # what a clone wants besides
 OFFLINE = re.compile(
     "NewConnectionError|ConnectTimeout|NameResolutionError|Max retries exceeded"
     "|Network is unreachable|Temporary failure in name resolution|Connection refused"
@@ -48,13 +48,14 @@ def main() -> int:
             "(python.org), then run it with that, for example python3.12 -m llmws_tutorial "
             "lab".format(*sys.version_info)
         )
-    if all(importlib.util.find_spec(module) for module in MODULES):
+    is_clone = os.path.exists(os.path.join(project, "pyproject.toml"))
+    if all(importlib.util.find_spec(module) for module in (MODULES if is_clone else BARE)):
         from llmws_tutorial import cli  # noqa: PLC0415 - its imports are only now known to exist
 
         cli.main()
         return 0
-    if not os.path.exists(os.path.join(project, "pyproject.toml")):
-        return complain("install the extras first: pip install 'llmws-tutorial[{}]'".format(EXTRAS))
+    if not is_clone:
+        return complain("packages are missing: pip install llmws-tutorial")
     if read(stamp_file) != stamp() or not os.path.exists(inner_python):
         problem = install()
     elif os.path.realpath(sys.prefix) == os.path.realpath(environment):

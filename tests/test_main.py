@@ -324,10 +324,23 @@ def test_a_folder_that_cannot_be_written_is_one_line(here: Path) -> None:
     assert code == 2
 
 
-def test_a_package_without_clone_and_extras_says_what_to_install(here: Path) -> None:
+def test_a_package_without_clone_and_without_its_packages_says_what_to_install(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (here / "pyproject.toml").unlink()
-    said = "llmws_tutorial: install the extras first: pip install 'llmws-tutorial[lab,dev]'\n"
+    monkeypatch.setattr(bootstrap, "BARE", ("no_such_module",))
+    said = "llmws_tutorial: packages are missing: pip install llmws-tutorial\n"
     assert attempt() == (2, "", said)
+
+
+def test_a_package_without_clone_needs_no_extras(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "pyproject.toml").unlink()
+    started: list[bool] = []
+    monkeypatch.setattr("llmws_tutorial.cli.main", lambda: started.append(True))
+    assert attempt()[0] == 0
+    assert started == [True]
 
 
 def test_in_an_environment_that_lost_a_package_nothing_is_installed_or_started(
