@@ -33,6 +33,13 @@ def test_a_failure_that_costs_less_than_asked_for_does_not_count() -> None:
     assert Finding(case=CASE, ruling=FAILED).fails(Severity.ERROR)
 
 
+def test_strictly_what_is_not_strict_counts_whatever_it_costs() -> None:
+    advice = Finding(case=ADVICE, ruling=NOT_STRICT)
+    assert advice.fails(Severity.ERROR, strict=True)
+    assert not advice.fails(Severity.ADVICE)
+    assert not Finding(case=ADVICE, ruling=FAILED).fails(Severity.ERROR, strict=True)
+
+
 def test_a_finding_in_a_line_says_what_was_required_and_the_fix() -> None:
     assert str(Finding(case=CASE, ruling=OK)) == "begin/1 ok"
     assert str(Finding(case=CASE, ruling=not_seen("a config"))) == (

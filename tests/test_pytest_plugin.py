@@ -84,8 +84,8 @@ def test_what_is_not_seen_is_skipped_with_what_it_takes(pytester: pytest.Pyteste
 
 
 def test_what_could_be_better_passes_unless_strictly(pytester: pytest.Pytester) -> None:
-    options = "llmws::calls/7 --llmws-app servers:step3 -rP --llmws-fail-on warning"
-    result = run(pytester, options)
+    options = "llmws::calls/7 --llmws-app servers:step3 -rP"
+    result = run(pytester, f"{options} --llmws-fail-on warning")
     assert result.parseoutcomes() == {"passed": 1}
     result.stdout.fnmatch_lines(
         ["*- Captured finding call -*", "not strict: expected a secret in the path*"]

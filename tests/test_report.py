@@ -127,6 +127,17 @@ def test_the_numbers_are_told_in_one_line(findings: list[Finding], expected: str
     assert report(*findings).summary.startswith(expected)
 
 
+def test_the_numbers_say_that_what_is_not_strict_counts() -> None:
+    assert report(FINE, LENIENT, strict=True).summary == "1 ok, 1 not strict (counts) in 14.2 s"
+
+
+def test_strictly_what_is_not_strict_fails_in_every_form() -> None:
+    strictly = report(LENIENT, strict=True)
+    assert not as_data(strictly)["passed"]
+    assert '<failure message="not strict: ' in as_junit(strictly)
+    assert as_github(strictly)[0].startswith("::error title=calls/7")
+
+
 def test_a_run_that_was_stopped_says_so_and_is_not_fine() -> None:
     stopped = report(FINE, wanted=3)
     assert stopped.summary == "1 ok, 2 not run in 14.2 s"
@@ -140,7 +151,8 @@ def test_a_run_that_was_stopped_says_so_and_is_not_fine() -> None:
         (HURTING, Severity.ERROR, False, False),
         (HURTING, Severity.WARNING, False, True),
         (LENIENT, Severity.WARNING, False, False),
-        (LENIENT, Severity.WARNING, True, True),
+        (LENIENT, Severity.ERROR, True, True),
+        (HURTING, Severity.ERROR, True, False),
         (UNSEEN, Severity.WARNING, True, False),
     ],
 )

@@ -42,8 +42,13 @@ class Finding:
         return self.verdict is Verdict.FAILED or (strict and self.verdict is Verdict.NOT_STRICT)
 
     def fails(self, severity: Severity, *, strict: bool = False) -> bool:
-        """Whether it is a failure that costs so much, or more."""
-        return self.is_failure(strict=strict) and self.case.severity.rank <= severity.rank
+        """Whether it is a failure that costs so much, or more.
+
+        Strictly, what is not strict is one as well, whatever it costs.
+        """
+        if self.verdict is Verdict.FAILED:
+            return self.case.severity.rank <= severity.rank
+        return self.is_failure(strict=strict)
 
     def __str__(self) -> str:
         if self.verdict is Verdict.OK:

@@ -46,8 +46,8 @@ class Report:
         findings: one a check, in the order of the lessons.
         profile: the form of the protocol that the server was held to.
         took_s: how long the run took (seconds).
-        fail_on: the least severity that counts as a failure of the run.
-        strict: whether what is not strict counts as well.
+        fail_on: the least severity of what failed that makes the run a failure.
+        strict: whether what is not strict does so as well, whatever its severity.
         options: what else the command was given; part of the command that repeats a check.
         webhook: the URL of the webhook, if it is checked as well.
         wanted: how many checks were to be run.
@@ -95,7 +95,7 @@ class Report:
         """How many checks ended how, in one line."""
         numbers = {verdict: len(self.of(verdict)) for verdict in Verdict}
         parts = [
-            f"{number} {verdict.value}{self._costs() if verdict is Verdict.FAILED else ''}"
+            f"{number} {verdict.value}{self._costs(verdict)}"
             for verdict, number in numbers.items()
             if number or verdict is Verdict.OK
         ]
@@ -103,7 +103,11 @@ class Report:
             parts.append(f"{self.wanted - len(self.findings)} not run")
         return f"{', '.join(parts)} in {self.took_s:.1f} s"
 
-    def _costs(self) -> str:
+    def _costs(self, verdict: Verdict) -> str:
+        if verdict is Verdict.NOT_STRICT and self.strict:
+            return " (counts)"
+        if verdict is not Verdict.FAILED:
+            return ""
         failed = [finding.case.severity for finding in self.of(Verdict.FAILED)]
         numbers = {severity: failed.count(severity) for severity in Severity}
         costs = [f"{n} {_COSTS[severity][n > 1]}" for severity, n in numbers.items() if n]
