@@ -8,17 +8,15 @@ import pytest
 
 from llmws_tutorial.checks import Finding, Profile, Severity
 from llmws_tutorial.checks.case import Need, failed
-from llmws_tutorial.checks.exchange import Event, Got, Opened, Sent
+from llmws_tutorial.checks.exchange import Got, Sent
 from llmws_tutorial.checks.report import (
     Report,
     as_data,
     as_github,
     as_junit,
     as_text,
-    excerpt,
     heading,
 )
-from llmws_tutorial.messages import Pong
 from tests.found import (
     ABSENT,
     CASE,
@@ -71,48 +69,6 @@ def test_a_failure_is_told_in_full() -> None:
 )
 def test_a_heading_says_what_a_failure_costs(found: Finding, expected: str) -> None:
     assert heading(found) == expected
-
-
-def test_only_the_neighbours_of_the_event_are_shown() -> None:
-    events = [Opened(at_s=number) for number in range(9)]
-    told = excerpt(finding(failed("a", "b", events[5]), *events))
-    assert [text[:4] for _, text in told] == ["1.00", "2.00", "3.00", "4.00", "5.00", "6.00"]
-    assert [is_it for is_it, _ in told] == [False] * 4 + [True, False]
-
-
-def test_where_something_is_missing_the_wait_for_it_is_marked() -> None:
-    told = excerpt(finding(failed("an answer", "none"), *EVENTS, Opened(at_s=6), Opened(at_s=7)))
-    assert [text for is_it, text in told if is_it] == ["5.00 s in vain: wait for the answer"]
-    assert told[-1] == (False, "6.00 s the socket is open")
-
-
-def test_where_nothing_was_waited_for_the_end_is_shown() -> None:
-    told = excerpt(finding(failed("a", "b"), *(Opened(at_s=number) for number in range(9))))
-    assert [text[:1] for _, text in told] == ["5", "6", "7", "8"]
-
-
-def test_events_of_several_calls_tell_theirs() -> None:
-    events: list[Event] = [Opened(at_s=0), Opened(at_s=1, line="b")]
-    told = excerpt(finding(failed("a", "b", events[1]), *events))
-    assert [text for _, text in told] == [
-        "0.00 s [a] the socket is open",
-        "1.00 s [b] the socket is open",
-    ]
-
-
-def test_heartbeats_are_left_out_unless_they_are_the_matter() -> None:
-    ping = Sent(at_s=1.0, data='{"interaction_type":"ping_pong","timestamp":1}')
-    pong = Got(at_s=2.0, data="{}", message=Pong(timestamp=1))
-    asked = Sent(at_s=3.0, data="hello")
-    told = excerpt(finding(failed("a", "b"), ping, pong, asked))
-    assert [text for _, text in told] == ["3.00 s -> hello"]
-    about_one = excerpt(finding(failed("a", "b", pong), ping, pong, asked))
-    assert [text[:4] for _, text in about_one] == ["2.00", "3.00"]
-    assert len(excerpt(finding(failed("a", "b"), ping, pong, of=case("keepalive/1")))) == 2
-
-
-def test_a_check_that_was_not_run_has_nothing_to_show() -> None:
-    assert excerpt(ABSENT) == []
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """A finding as the text of a failed test: enough to mend the server by."""
 
+from llmws_tutorial.checks.excerpt import excerpt
 from llmws_tutorial.checks.finding import Finding
-from llmws_tutorial.checks.report import GRADES, excerpt
+from llmws_tutorial.checks.report import GRADES
 from llmws_tutorial.simulator.printable import shortened, visible
 
 

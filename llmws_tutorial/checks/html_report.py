@@ -10,8 +10,9 @@ from typing import Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from llmws_tutorial.checks.case import Verdict
+from llmws_tutorial.checks.excerpt import MANY, excerpt
 from llmws_tutorial.checks.finding import Finding
-from llmws_tutorial.checks.report import MANY, Report, excerpt
+from llmws_tutorial.checks.report import Report
 from llmws_tutorial.simulator.printable import shortened, visible
 
 SIGNS: Final = {
@@ -107,7 +108,7 @@ def _add_in_full(parent: Element, report: Report, findings: Iterable[Finding]) -
 
 
 def _add_exchange(parent: Element, finding: Finding) -> None:
-    """Add everything that was seen, with the event marked that the ruling is about."""
+    """Add all that was seen on the call, with the event marked that the ruling is about."""
     told = excerpt(finding, *MANY)
     if not told:
         return

@@ -12,7 +12,7 @@ from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from llmws_tutorial.checks.case import Case, Grade, Need, Profile, Severity, Verdict
-from llmws_tutorial.checks.exchange import Event, Missed
+from llmws_tutorial.checks.excerpt import MANY, excerpt
 from llmws_tutorial.checks.finding import Finding
 from llmws_tutorial.simulator.printable import fit_for_xml, shortened, visible
 
@@ -23,12 +23,6 @@ GRADES: Final = {
     Grade.KIT: "this kit's own choice, documented nowhere else",
 }
 """How well founded a requirement is, in words."""
-BEFORE: Final = 4
-"""How many events are shown before the one that a ruling is about."""
-AFTER: Final = 1
-"""How many are shown after it."""
-MANY: Final = (200, 50)
-"""The same where there is room: a flood has none."""
 _COSTS: Final = {
     Severity.ERROR: ("breaks the call", "break the call"),
     Severity.WARNING: ("hurts the call", "hurt the call"),
@@ -140,28 +134,6 @@ class Report:
             ("repeat", self.command(case)),
         ]
         return [(label, text) for label, text in rows if text]
-
-
-def excerpt(finding: Finding, before: int = BEFORE, after: int = AFTER) -> list[tuple[bool, str]]:
-    """What was seen around the event that a ruling is about.
-
-    If it is about something missing, that is the wait for it. Heartbeats are left out where they
-    are not what the check is about.
-
-    Returns:
-        One line an event, each with whether it is that event.
-    """
-    events = finding.exchange.events if finding.exchange else []
-    if finding.case.topic != "keepalive":
-        events = [event for event in events if event is finding.ruling.at or not event.is_heartbeat]
-    missed = (event for event in events if isinstance(event, Missed))
-    at = finding.ruling.at or next(missed, None)
-    place = next((number for number, event in enumerate(events) if event is at), len(events))
-    lines = {event.line for event in events}
-    return [
-        (event is at, _told(event, of_several=len(lines) > 1))
-        for event in events[max(0, place - before) : place + after + 1]
-    ]
 
 
 def as_text(report: Report, finding: Finding) -> str:
@@ -294,8 +266,3 @@ def _finding_as_data(report: Report, finding: Finding) -> dict[str, Any]:
 
 def _without_user(url: str) -> str:
     return visible(_USER.sub("//...@", url, count=1))
-
-
-def _told(event: Event, *, of_several: bool) -> str:
-    line = f"[{event.line}] " if of_several else ""
-    return f"{event.at_s:.2f} s {line}{visible(str(event))}"

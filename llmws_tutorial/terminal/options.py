@@ -42,9 +42,7 @@ IsList = Annotated[
     bool, typer.Option("--list", help="Print which checks there are; no URL, nothing runs.")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="What is not strict is exit code 1.")]
-FailsOn = Annotated[
-    FailOn, typer.Option(help="From which severity on what failed is exit code 1.")
-]
+FailsOn = Annotated[FailOn, typer.Option(help="From which severity on what failed is exit code 1.")]
 Timeout = Annotated[float, typer.Option(metavar="SECONDS", help="How long an answer may take.")]
 Header = Annotated[
     list[str] | None,
