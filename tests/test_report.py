@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from llmws_tutorial.checks import Finding, Profile, Severity
-from llmws_tutorial.checks.case import Need, failed
+from llmws_tutorial.checks.case import Need, Verdict, failed
 from llmws_tutorial.checks.exchange import Got, Sent
 from llmws_tutorial.checks.report import (
     Report,
@@ -69,6 +69,13 @@ def test_a_failure_is_told_in_full() -> None:
 )
 def test_a_heading_says_what_a_failure_costs(found: Finding, expected: str) -> None:
     assert heading(found) == expected
+
+
+def test_what_is_to_be_mended_comes_in_the_order_of_the_lessons() -> None:
+    ids = {"calls/3": "03", "begin/1": "02", "turns/1": "02", "tools/1": "07", "speech/1": "02"}
+    found = [finding(failed("a", "b"), of=case(name, step=step)) for name, step in ids.items()]
+    in_order = [one.case.id for one in report(*found).of(Verdict.FAILED)]
+    assert in_order == ["begin/1", "turns/1", "speech/1", "calls/3", "tools/1"]
 
 
 @pytest.mark.parametrize(

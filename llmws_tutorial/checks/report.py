@@ -37,7 +37,7 @@ class Report:
 
     Attributes:
         url: where the server's calls live.
-        findings: one a check, in the order of the lessons.
+        findings: one a check, in the order of the catalogue.
         profile: the form of the protocol that the server was held to.
         took_s: how long the run took (seconds).
         fail_on: the least severity of what failed that makes the run a failure.
@@ -63,8 +63,9 @@ class Report:
         return _without_user(self.url)
 
     def of(self, *verdicts: Verdict) -> list[Finding]:
-        """The findings with one of these verdicts."""
-        return [finding for finding in self.findings if finding.verdict in verdicts]
+        """The findings with one of these verdicts, in the order of the lessons."""
+        found = [finding for finding in self.findings if finding.verdict in verdicts]
+        return sorted(found, key=lambda finding: finding.case.step)
 
     def counts(self, finding: Finding) -> bool:
         """Whether a finding makes the run a failure."""
