@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from llmws_tutorial.checks import Case, Finding, Severity
 from llmws_tutorial.checks.case import OK, Grade, Ruling, failed, not_seen, not_strict
-from llmws_tutorial.checks.exchange import Event, Exchange, Got, Missed, Opened, Sent
+from llmws_tutorial.checks.exchange import Ended, Event, Exchange, Got, Missed, Opened, Sent
 from llmws_tutorial.checks.moves import Open
 
 CASE: Final = Case(
@@ -47,6 +47,11 @@ LENIENT: Final = finding(
 UNSEEN: Final = finding(not_seen("a tool"), of=case("tools/1"))
 HURTING: Final = finding(
     failed("a pause", "a flood"), of=case("speech/2", severity=Severity.WARNING)
+)
+LOST: Final = finding(
+    failed("an answer to 1", "the server dropped the connection without a close frame (1006)"),
+    *EVENTS[:2],
+    Ended(at_s=0.03, code=1006),
 )
 ABSENT: Final = Finding(case=CASE, ruling=failed("an open socket", "nothing answers"))
 EVERYTHING: Final = (FINE, FAILURE, LENIENT, HURTING, UNSEEN)

@@ -2,8 +2,9 @@
 
 from llmws_tutorial.checks import Finding, select
 from llmws_tutorial.checks.case import failed
-from llmws_tutorial.checks.exchange import Exchange, Got
+from llmws_tutorial.checks.exchange import Ended, Exchange, Got
 from llmws_tutorial.checks.failure_text import failure_text, summary
+from llmws_tutorial.checks.report import LOOK
 
 [CASE] = select("begin/1")
 
@@ -39,3 +40,10 @@ def test_what_a_server_sent_is_shown_and_never_obeyed() -> None:
     assert summary(finding).startswith(r"expected x, got \x1b]0;title\x07zzz")
     assert r"\x1b[2J\u202e" in failure_text(finding)
     assert len(summary(finding)) < 600
+
+
+def test_where_the_server_dropped_the_line_its_log_is_named() -> None:
+    exchange = Exchange(lambda: 0.0)
+    exchange.note(Ended, code=1006)
+    finding = Finding(case=CASE, ruling=failed("x", "y"), exchange=exchange)
+    assert f"\nlook      {LOOK}\nfix       " in failure_text(finding)

@@ -1,10 +1,12 @@
 """What a check found, how it counts, and how it reads in a line."""
 
+from typing import Any
+
 import pytest
 
 from llmws_tutorial.checks import Finding, Severity, select
 from llmws_tutorial.checks.case import OK, Ruling, failed, not_seen, not_strict
-from llmws_tutorial.checks.exchange import Exchange, Opened
+from llmws_tutorial.checks.exchange import Ended, Exchange, Opened
 
 [CASE] = select("begin/1")
 [ADVICE] = select("calls/8")
@@ -56,3 +58,23 @@ def test_a_finding_knows_whether_anything_was_tried() -> None:
     assert not Finding(case=CASE, ruling=OK, exchange=exchange).was_open
     exchange.note(Opened)
     assert Finding(case=CASE, ruling=OK, exchange=exchange).was_open
+
+
+@pytest.mark.parametrize(
+    ("end", "ruling", "is_lost"),
+    [
+        ({"code": 1006}, FAILED, True),
+        ({"code": 1006}, NOT_STRICT, False),
+        ({"code": 1006, "by_server": False}, FAILED, False),
+        ({"code": 1006, "reason": "more than 2000 frames: a flood"}, FAILED, False),
+        ({"code": 1011}, FAILED, False),
+    ],
+)
+def test_a_failure_knows_whether_the_server_dropped_one_of_its_calls(
+    end: dict[str, Any], ruling: Ruling, is_lost: bool
+) -> None:
+    exchange = Exchange(lambda: 0.0)
+    exchange.note(Opened)
+    exchange.note(Ended, line="b", **end)
+    assert Finding(case=CASE, ruling=ruling, exchange=exchange).lost_its_line is is_lost
+    assert not Finding(case=CASE, ruling=ruling).lost_its_line

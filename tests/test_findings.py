@@ -17,6 +17,7 @@ from tests.found import (
     FAILURE,
     FINE,
     HURTING,
+    LOST,
     UNSEEN,
     URL,
     case,
@@ -73,6 +74,13 @@ def test_what_is_to_be_mended_is_shown_in_full_and_the_numbers_last() -> None:
 
 def test_one_failure_is_not_called_the_first() -> None:
     assert "Begin with" not in shown(FINE, FAILURE)
+
+
+def test_what_several_lost_lines_have_in_common_stands_above_the_findings_once() -> None:
+    found = shown(LOST, LOST, LOST, force_terminal=False)
+    assert found.split("\n\n")[2].startswith("3 checks lost the line in mid-call: an exception ")
+    assert found.count("in mid-call") == 1
+    assert "in mid-call" not in shown(LOST, LOST)
 
 
 def test_a_server_that_is_not_there_is_one_line() -> None:

@@ -10,7 +10,18 @@ from llmws_tutorial.checks.case import failed
 from llmws_tutorial.checks.exchange import Got
 from llmws_tutorial.checks.html_report import as_html
 from llmws_tutorial.checks.report import Report
-from tests.found import ABSENT, EVERYTHING, FAILURE, FINE, LENIENT, UNSEEN, URL, WRONG, finding
+from tests.found import (
+    ABSENT,
+    EVERYTHING,
+    FAILURE,
+    FINE,
+    LENIENT,
+    LOST,
+    UNSEEN,
+    URL,
+    WRONG,
+    finding,
+)
 
 HOSTILE = "</pre><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\x00\ud800&lt;w"
 
@@ -51,6 +62,13 @@ def test_a_failure_has_its_frame_marked_its_fix_and_its_command() -> None:
     assert FAILURE.case.fix in page.texts["span"]
     assert f"llmws check {URL} turns/1 --profile current" in page.texts["code"]
     assert "Begin with" not in page.text
+
+
+def test_what_several_lost_lines_have_in_common_stands_above_the_findings() -> None:
+    page = Page(LOST, LOST, LOST)
+    assert page.texts["p"][1].startswith("3 checks lost the line in mid-call: ")
+    assert page.texts["dt"].count("Where to look") == 3
+    assert "Where to look" not in Page(FAILURE).text
 
 
 def test_what_was_not_seen_says_what_it_takes() -> None:

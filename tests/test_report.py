@@ -26,6 +26,7 @@ from tests.found import (
     FINE,
     HURTING,
     LENIENT,
+    LOST,
     UNSEEN,
     URL,
     WRONG,
@@ -132,6 +133,22 @@ def test_a_server_that_is_not_there_is_one_matter() -> None:
     assert report(ABSENT, ABSENT).absence == "nothing answers"
     assert report(FAILURE).absence is None
     assert report().absence is None
+
+
+def test_several_lost_lines_are_one_matter() -> None:
+    log = "checks lost the line in mid-call: an exception that left the handler, as a rule. "
+    log += "Read your server's log first."
+    assert report(LOST, LOST, FAILURE).hint is None
+    assert report(*[LOST] * 3).hint == f"3 {log} Does it reach its model? --llm PORT serves one."
+    assert report(*[LOST] * 4, options=("--llm", "8089")).hint == f"4 {log}"
+    assert as_data(report(*[LOST] * 3))["hint"] == report(*[LOST] * 3).hint
+
+
+def test_a_lost_line_says_where_to_look_before_what_to_mend() -> None:
+    rows = dict(report().rows(LOST))
+    assert rows["look"].startswith("in your server's log: the handler of this call ended, as a ")
+    assert [*rows][-4:] == ["look", "fix", "example", "repeat"]
+    assert "look" not in dict(report().rows(FAILURE))
 
 
 def test_the_command_repeats_what_was_given() -> None:

@@ -2,7 +2,7 @@
 
 from llmws_tutorial.checks.excerpt import excerpt
 from llmws_tutorial.checks.finding import Finding
-from llmws_tutorial.checks.report import GRADES
+from llmws_tutorial.checks.report import GRADES, LOOK
 from llmws_tutorial.simulator.printable import shortened, visible
 
 
@@ -21,6 +21,7 @@ def failure_text(finding: Finding, again: str = "") -> str:
         f"required  {case.requirement} [{case.source}: {GRADES[case.grade]}]",
         f"why       {case.why}",
         *(["", *seen, ""] if seen else []),
+        *([f"look      {LOOK}"] if finding.lost_its_line else []),
         f"fix       {case.fix}",
         f"example   llmws explain {case.id}",
     ]

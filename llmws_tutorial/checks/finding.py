@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from llmws_tutorial.checks.case import Case, Ruling, Severity, Verdict
-from llmws_tutorial.checks.exchange import Exchange
+from llmws_tutorial.checks.exchange import Ended, Exchange
+from llmws_tutorial.simulator.endings import ABNORMAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,13 @@ class Finding:
     def was_open(self) -> bool:
         """Whether the case was run, and any of its sockets opened."""
         return self.exchange is not None and self.exchange.was_open
+
+    @property
+    def lost_its_line(self) -> bool:
+        """Whether it failed, and the server dropped a call of it without a close frame."""
+        ends = self.exchange.of(Ended, None) if self.exchange else []
+        is_lost = any(end.by_server and end.code == ABNORMAL and not end.reason for end in ends)
+        return is_lost and self.verdict is Verdict.FAILED
 
     def is_failure(self, *, strict: bool = False) -> bool:
         """Whether it counts as a failure; strictly, what could be better does as well."""

@@ -49,6 +49,7 @@ _LABELS: Final = {
     "expected": "Expected",
     "got": "Got",
     "why": "Why it matters",
+    "look": "Where to look",
     "fix": "What to change",
     "example": "Right and wrong code",
     "repeat": "Repeat this check",
@@ -67,6 +68,8 @@ def as_html(report: Report) -> str:
     if report.absence is not None:
         _add(main, "p", f"No check could be tried: {report.absence}", "failed")
         return _written(page)
+    if report.hint is not None:
+        _add(main, "p", report.hint)
     if len(report.of(Verdict.FAILED)) > 1:
         _add(main, "p", "Begin with the first: it may be the cause of others.")
     for verdict in SIGNS:

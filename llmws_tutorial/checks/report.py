@@ -23,11 +23,20 @@ GRADES: Final = {
     Grade.KIT: "this kit's own choice, documented nowhere else",
 }
 """How well founded a requirement is, in words."""
+LOOK: Final = "in your server's log: the handler of this call ended, as a rule by an exception"
+"""Where to look when the server dropped the line of a failed check."""
+_SEVERAL: Final = 3
+"""From how many lost lines on they are one matter, told before the findings."""
 _COSTS: Final = {
     Severity.ERROR: ("breaks the call", "break the call"),
     Severity.WARNING: ("hurts the call", "hurt the call"),
     Severity.ADVICE: ("could be better", "could be better"),
 }
+_LOST_LINES: Final = (
+    "checks lost the line in mid-call: an exception that left the handler, as a rule. "
+    "Read your server's log first."
+)
+_ASK_FOR_MODEL: Final = " Does it reach its model? --llm PORT serves one."
 _USER: Final = re.compile(r"//[^/?#]*@")
 
 
@@ -86,6 +95,14 @@ class Report:
         return visible(shortened(untried[0].ruling.got))
 
     @property
+    def hint(self) -> str | None:
+        """What to look at before any finding; None when there is no such thing."""
+        lost = sum(finding.lost_its_line for finding in self.findings)
+        if lost < _SEVERAL:
+            return None
+        return f"{lost} {_LOST_LINES}{'' if '--llm' in self.options else _ASK_FOR_MODEL}"
+
+    @property
     def summary(self) -> str:
         """How many checks ended how, in one line."""
         numbers = {verdict: len(self.of(verdict)) for verdict in Verdict}
@@ -130,6 +147,7 @@ class Report:
             ("got", visible(shortened(ruling.got))),
             *(("seen", f"{'>' * is_it:1} {text}") for is_it, text in excerpt(finding)),
             ("why", case.why),
+            ("look", LOOK if finding.lost_its_line else ""),
             ("fix", case.fix),
             ("example", f"llmws explain {case.id}"),
             ("repeat", self.command(case)),
@@ -161,6 +179,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "profile": report.profile.value,
         "passed": report.is_fine,
         "absence": report.absence,
+        "hint": report.hint,
         "summary": {
             **{verdict.name.lower(): len(report.of(verdict)) for verdict in Verdict},
             "took_s": round(report.took_s, 3),

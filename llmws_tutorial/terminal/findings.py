@@ -75,6 +75,8 @@ def show_report(report: Report, console: Console) -> None:
     for verdict, text in _overview(report.findings):
         sign, style = LOOKS[verdict]
         _show_beside(console, Text(f"{sign} {verdict.value:{_VERDICT}}", style), Text(text))
+    if report.hint is not None:
+        _show(console, f"\n{report.hint}", "bold")
     for finding in report.of(Verdict.FAILED, Verdict.NOT_STRICT):
         _show_in_full(report, finding, console)
     if len(report.of(Verdict.FAILED)) > 1:
