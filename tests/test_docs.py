@@ -14,6 +14,7 @@ import typer
 
 from llmws_tutorial import messages, server
 from llmws_tutorial.checks import CASES, Profile, Severity, Verdict, explain
+from llmws_tutorial.checks.report import Report, as_data
 from llmws_tutorial.cli import app
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.notebook.lessons import LESSONS, table
@@ -21,6 +22,7 @@ from llmws_tutorial.server import Settings
 from llmws_tutorial.simulator import Choices, dialer, endings, keepalive, opening, scenario
 from llmws_tutorial.simulator.choices import choose
 from llmws_tutorial.terminal.checking import STOPPED
+from tests.found import FAILURE, URL
 
 README: Final = (PROJECT / "README.md").read_text()
 PROTOCOL: Final = (PROJECT / "docs" / "protocol.md").read_text()
@@ -118,6 +120,13 @@ def test_the_commands_on_the_page_of_the_checks_exist() -> None:
     assert set(re.findall(r"`(--[\w-]+)", INTRODUCTION)) <= {
         option for one in COMMANDS["check"].params for option in one.opts
     }
+
+
+def test_every_field_of_the_json_is_on_the_page_of_the_checks() -> None:
+    data = as_data(Report(url=URL, findings=(FAILURE,)))
+    [finding] = data["findings"]
+    for field in (*data, *data["summary"], *finding):
+        assert re.search(rf"^\|.*`{field}`", INTRODUCTION, re.MULTILINE), field
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 4, STOPPED])

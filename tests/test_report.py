@@ -106,6 +106,7 @@ def test_a_run_that_was_stopped_says_so_and_is_not_fine() -> None:
     stopped = report(FINE, wanted=3)
     assert stopped.summary == "1 ok, 2 not run in 14.2 s"
     assert not stopped.is_fine
+    assert as_data(stopped)["summary"]["not_run"] == 2
 
 
 @pytest.mark.parametrize(
@@ -178,6 +179,7 @@ def test_the_data_has_everything_about_what_is_not_ok() -> None:
         "not_strict": 1,
         "failed": 2,
         "not_seen": 1,
+        "not_run": 0,
         "took_s": 14.23,
     }
     fine, failure, *_ = data["findings"]

@@ -112,7 +112,7 @@ class Report:
             if number or verdict is Verdict.OK
         ]
         if self.was_stopped:
-            parts.append(f"{self.wanted - len(self.findings)} not run")
+            parts.append(f"{self.not_run} not run")
         return f"{', '.join(parts)} in {self.took_s:.1f} s"
 
     def _costs(self, verdict: Verdict) -> str:
@@ -128,7 +128,12 @@ class Report:
     @property
     def was_stopped(self) -> bool:
         """Whether some of the checks were not run any more."""
-        return len(self.findings) < self.wanted
+        return self.not_run > 0
+
+    @property
+    def not_run(self) -> int:
+        """How many of the checks were not run any more."""
+        return max(0, self.wanted - len(self.findings))
 
     def command(self, case: Case) -> str:
         """The command that runs one check again, quoted for a shell."""
@@ -182,6 +187,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "hint": report.hint,
         "summary": {
             **{verdict.name.lower(): len(report.of(verdict)) for verdict in Verdict},
+            "not_run": report.not_run,
             "took_s": round(report.took_s, 3),
         },
         "findings": [_finding_as_data(report, finding) for finding in report.findings],
