@@ -68,7 +68,7 @@ def test_an_unfinished_server_is_told_what_to_mend(
     assert llmws("check", unfinished.websocket_url, "begin/1", "--timeout", "0.2") == 1
     shown = capsys.readouterr().out
     assert "fix       send the begin message right after accepting the socket" in shown
-    repeat = f"llmws check {unfinished.websocket_url} begin/1 --profile current --timeout 0.2"
+    repeat = f"llmws check {unfinished.websocket_url} begin/1 --timeout 0.2"
     assert repeat in shown
 
 

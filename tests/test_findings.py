@@ -91,7 +91,7 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
 def test_on_a_narrow_screen_texts_go_on_below_themselves_and_commands_stay_whole() -> None:
     found = shown(FAILURE, width=50, no_color=True)
     lines = [re.sub("\x1b.*?m", "", line).rstrip() for line in found.split("\n")]
-    assert f"  repeat    llmws check {URL} turns/1 --profile current" in lines
+    assert f"  repeat    llmws check {URL} turns/1" in lines
     at = lines.index("  required  A request is answered under its own")
     assert lines[at + 1] == "            response_id. [docs/protocol.md,"
 

@@ -60,7 +60,7 @@ def test_a_failure_has_its_frame_marked_its_fix_and_its_command() -> None:
     page = Page(FAILURE)
     assert page.texts["mark"] == [f"> 0.03 s {WRONG}"]
     assert FAILURE.case.fix in page.texts["span"]
-    assert f"llmws check {URL} turns/1 --profile current" in page.texts["code"]
+    assert f"llmws check {URL} turns/1" in page.texts["code"]
     assert "Begin with" not in page.text
 
 

@@ -55,7 +55,7 @@ def test_a_failure_is_told_in_full() -> None:
         "  why       Content under any other id is dropped.",
         "  fix       copy response_id from the request",
         "  example   llmws explain turns/1",
-        f"  repeat    llmws check {URL} turns/1 --profile current",
+        f"  repeat    llmws check {URL} turns/1",
     ]
 
 
@@ -150,6 +150,17 @@ def test_a_lost_line_says_where_to_look_before_what_to_mend() -> None:
     assert rows["look"].startswith("in your server's log: the handler of this call ended, as a ")
     assert [*rows][-4:] == ["look", "fix", "example", "repeat"]
     assert "look" not in dict(report().rows(FAILURE))
+
+
+def test_a_code_is_not_told_twice() -> None:
+    rows = report().rows(LOST)
+    assert ("got", "the server dropped the connection without a close frame") in rows
+    assert (
+        "seen",
+        "  0.03 s the server dropped the connection without a close frame (1006)",
+    ) in rows
+    unshown = finding(failed("a", "an end (1006)"))
+    assert ("got", "an end (1006)") in report().rows(unshown)
 
 
 def test_the_command_repeats_what_was_given() -> None:

@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from llmws_tutorial.checks.case import Case, Grade, Need, Profile, Severity, Verdict
 from llmws_tutorial.checks.excerpt import MANY, excerpt
 from llmws_tutorial.checks.finding import Finding
+from llmws_tutorial.simulator.endings import ABNORMAL
 from llmws_tutorial.simulator.printable import fit_for_xml, shortened, visible
 
 GRADES: Final = {
@@ -32,6 +33,8 @@ _COSTS: Final = {
     Severity.WARNING: ("hurts the call", "hurt the call"),
     Severity.ADVICE: ("could be better", "could be better"),
 }
+_CODE: Final = f" ({ABNORMAL})"
+"""How an end without a close frame is marked: once, where its event is shown as well."""
 _LOST_LINES: Final = (
     "checks lost the line in mid-call: an exception that left the handler, as a rule. "
     "Read your server's log first."
@@ -137,7 +140,8 @@ class Report:
 
     def command(self, case: Case) -> str:
         """The command that runs one check again, quoted for a shell."""
-        words = ["llmws", "check", self.shown_url, case.id, "--profile", self.profile.value]
+        words = ["llmws", "check", self.shown_url, case.id]
+        words += [] if self.profile is Profile.CURRENT else ["--profile", self.profile.value]
         words += ["--strict"] if self.strict else []
         if self.webhook and Need.WEBHOOK in case.needs:
             words += ["--webhook", _without_user(self.webhook), "--webhook-key", "..."]
@@ -146,11 +150,14 @@ class Report:
     def rows(self, finding: Finding) -> list[tuple[str, str]]:
         """Everything about a finding that people need to mend it; label and text."""
         case, ruling = finding.case, finding.ruling
+        told = excerpt(finding)
+        is_shown = any(_CODE in text for _, text in told)
+        got = ruling.got.removesuffix(_CODE) if is_shown else ruling.got
         rows = [
             ("required", f"{case.requirement} [{case.source}: {GRADES[case.grade]}]"),
             ("expected", visible(shortened(ruling.expected))),
-            ("got", visible(shortened(ruling.got))),
-            *(("seen", f"{'>' * is_it:1} {text}") for is_it, text in excerpt(finding)),
+            ("got", visible(shortened(got))),
+            *(("seen", f"{'>' * is_it:1} {text}") for is_it, text in told),
             ("why", case.why),
             ("look", LOOK if finding.lost_its_line else ""),
             ("fix", case.fix),
