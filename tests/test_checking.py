@@ -235,7 +235,9 @@ def test_a_port_of_another_program_is_wrong_use(capsys: pytest.CaptureFixture[st
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert llmws("check", NOWHERE, "--llm", str(port)) == 2
-    assert f"port {port} at 127.0.0.1 cannot be had" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"port {port} at 127.0.0.1 cannot be had" in said
+    assert said.endswith("end the program that has it, or choose another port\n")
 
 
 def test_ctrl_c_shows_what_was_found_so_far(

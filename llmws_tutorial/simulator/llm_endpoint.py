@@ -200,5 +200,5 @@ def _bind(port: int, host: str) -> socket.socket:
     except OSError as error:
         raise PortBusy(
             f"port {port} at {host} cannot be had ({error.strerror}): end the program that has "
-            "it, or choose port 0 to take a free one"
+            "it, or choose another port"
         ) from None
