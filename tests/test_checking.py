@@ -23,6 +23,7 @@ from llmws_tutorial.steps import step1, step3
 from tests.sockets import free_port
 
 NOWHERE = "ws://127.0.0.1:1/llm-websocket/"
+URL_FIRST = "expected the URL first, llmws check ws://host/llm-websocket/"
 OF_THE_GUIDE = select(profile=Profile.GUIDE)
 
 
@@ -90,7 +91,13 @@ def test_what_is_not_strict_fails_with_strict_alone(
     ("arguments", "said"),
     [
         ([], "which server? expected its URL"),
-        ([NOWHERE, "nonsense"], "no check in profile current starts with 'nonsense'"),
+        (["turns/1"], f"turns/1 is a check: {URL_FIRST} turns/1"),
+        (["turns"], f"turns is a topic of checks: {URL_FIRST} turns"),
+        (["turns/99"], "there is no check 'turns/99': did you mean turns/"),
+        ([NOWHERE, "turns/99"], "there is no check 'turns/99': did you mean turns/"),
+        ([NOWHERE, "nonsense"], "no check starts with 'nonsense', expected a topic"),
+        ([NOWHERE, "input/21"], "no check in profile current starts with 'input/21'"),
+        (["--list", "begn"], "there is no check 'begn': did you mean begin"),
         ([NOWHERE, "--header", "secret"], "--header 1 is no header"),
         ([NOWHERE, "--timeout", "nan"], "--timeout is nan"),
         ([NOWHERE, "--junit", "none/x.xml"], "cannot write none/x.xml"),

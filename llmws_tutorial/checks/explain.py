@@ -49,8 +49,25 @@ def explain(*prefixes: str) -> str:
     if not prefixes:
         return "\n".join(_list(CASES))
     for prefix in prefixes:
-        _must_mean_something(prefix)
+        must_mean_something(prefix)
     return "\n".join(line for case in select(*prefixes) for line in long_form(case))
+
+
+def must_mean_something(prefix: str) -> None:
+    """Refuse what is no topic and no id of a check.
+
+    Raises:
+        SetupError: the text has the nearest ones.
+    """
+    try:
+        select(prefix)
+    except SetupError as error:
+        names = dict.fromkeys(name for case in CASES for name in (case.topic, case.id))
+        near = difflib.get_close_matches(prefix, names, n=3, cutoff=0.5)
+        if not near:
+            raise
+        hint = f"did you mean {' or '.join(near)}?"
+        raise SetupError(f"there is no check {prefix!r}: {hint}") from error
 
 
 def page(old: str) -> str:
@@ -95,18 +112,6 @@ def long_form(case: Case, *, level: str = "#") -> list[str]:
 def anchor(case: Case) -> str:
     """What a renderer makes of the heading of a check, to be linked to."""
     return case.id.replace("/", "")
-
-
-def _must_mean_something(prefix: str) -> None:
-    try:
-        select(prefix)
-    except SetupError as error:
-        names = dict.fromkeys(name for case in CASES for name in (case.topic, case.id))
-        near = difflib.get_close_matches(prefix, names, n=3, cutoff=0.5)
-        if not near:
-            raise
-        hint = f"did you mean {' or '.join(near)}?"
-        raise SetupError(f"there is no check {prefix!r}: {hint}") from error
 
 
 def _list(cases: Sequence[Case], *, is_page: bool = False) -> list[str]:

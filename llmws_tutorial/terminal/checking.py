@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from llmws_tutorial.checks import Case, Conditions, Profile, judge, select
-from llmws_tutorial.checks.explain import explain
+from llmws_tutorial.checks import CASES, Case, Conditions, Profile, judge, select
+from llmws_tutorial.checks.explain import explain, must_mean_something
 from llmws_tutorial.checks.html_report import as_html
 from llmws_tutorial.checks.probe import PATIENCE_S
 from llmws_tutorial.checks.report import Report, as_data, as_github, as_junit
@@ -64,12 +64,13 @@ def check_server(
     console = Console(stderr=as_json, highlight=False)
     if is_list:
         names = [url, *(prefixes or ())] if url else []
-        _list(select(*names, profile=profile), console, as_json=as_json)
+        _list(_choose(names, profile), console, as_json=as_json)
         return
     if url is None:
         raise SetupError("which server? expected its URL: llmws check ws://host/llm-websocket/")
+    _must_be_no_check(url)
     profile = profile or Profile.CURRENT
-    cases = select(*(prefixes or ()), profile=profile)
+    cases = _choose(prefixes or (), profile)
     headers = options.read_headers(header or ())
     server = _Server(
         transport=Sockets(url, headers=headers, webhook=webhook),
@@ -101,6 +102,22 @@ def explain_checks(checks: options.Explained = None) -> None:
         console.print(Markdown(text))
     else:
         print(text)
+
+
+def _must_be_no_check(url: str) -> None:
+    """Refuse a check in the place of the URL: that was forgotten."""
+    if url.partition("/")[0] in {case.topic for case in CASES}:
+        must_mean_something(url)
+        kind = "a check" if "/" in url else "a topic of checks"
+        command = f"llmws check ws://host/llm-websocket/ {url}"
+        raise SetupError(f"{url} is {kind}: expected the URL first, {command}")
+
+
+def _choose(prefixes: Sequence[str], profile: Profile | None) -> list[Case]:
+    """The cases that are meant; what means none is refused with the nearest."""
+    for prefix in prefixes:
+        must_mean_something(prefix)
+    return select(*prefixes, profile=profile)
 
 
 def _pages(junit: Path | None, html: Path | None) -> dict[Path, Callable[[Report], str]]:
