@@ -98,7 +98,7 @@ def test_what_is_not_strict_fails_with_strict_alone(
         ([NOWHERE, "nonsense"], "no check starts with 'nonsense', expected a topic"),
         ([NOWHERE, "input/21"], "no check in profile current starts with 'input/21'"),
         (["--list", "begn"], "there is no check 'begn': did you mean begin"),
-        ([NOWHERE, "--header", "secret"], "--header 1 is no header"),
+        ([NOWHERE, "--header", "secret"], "the first --header has no colon"),
         ([NOWHERE, "--timeout", "nan"], "--timeout is nan"),
         ([NOWHERE, "--junit", "none/x.xml"], "cannot write none/x.xml"),
         ([NOWHERE, "--html", "."], "cannot write ."),

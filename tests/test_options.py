@@ -15,12 +15,28 @@ def test_headers_are_read_without_the_blanks_around_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["secret", "Key:", ": secret", "K y: secret", "Key: secret\r\nX: y", "Key: secrét"]
+    ("given", "fault"),
+    [
+        ("secret", "has no colon"),
+        ("Key:", "is none"),
+        (": secret", "is none"),
+        ("K y: secret", "is none"),
+        ("Key: secret\r\nX: y", "is none"),
+        ("Key: secrét", "is none"),
+    ],
 )
-def test_what_is_no_header_is_refused_and_not_repeated(given: str) -> None:
-    with pytest.raises(SetupError, match="--header 2 is no header, expected") as refused:
+def test_what_is_no_header_is_refused_and_not_repeated(given: str, fault: str) -> None:
+    said = f'the second --header {fault}: expected "Name: value" in ASCII'
+    with pytest.raises(SetupError, match=f"^{said}$") as refused:
         read_headers(["A: b", given])
     assert "secr" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("before", "which"), [(0, "first"), (2, "third"), (3, "4th")])
+def test_a_header_is_counted(before: int, which: str) -> None:
+    given = [*(f"A{number}: b" for number in range(before)), "x"]
+    with pytest.raises(SetupError, match=f"the {which} --header has no colon"):
+        read_headers(given)
 
 
 def test_a_header_is_given_once() -> None:

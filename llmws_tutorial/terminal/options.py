@@ -16,6 +16,7 @@ from llmws_tutorial.errors import SetupError
 
 LEAST_TIMEOUT_S: Final = 0.1
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_COUNTED: Final = {1: "first", 2: "second", 3: "third"}
 _VALUE: Final = re.compile(r"[ -~]+")
 
 
@@ -90,9 +91,11 @@ def read_headers(given: Iterable[str]) -> dict[str, str]:
     """
     headers: dict[str, str] = {}
     for number, text in enumerate(given, 1):
-        name, _, value = (part.strip() for part in text.partition(":"))
+        name, colon, value = (part.strip() for part in text.partition(":"))
         if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
-            raise SetupError(f'--header {number} is no header, expected "Name: value" in ASCII')
+            fault = "is none" if colon else "has no colon"
+            which = f"the {_COUNTED.get(number, f'{number}th')} --header"
+            raise SetupError(f'{which} {fault}: expected "Name: value" in ASCII')
         if name.lower() in map(str.lower, headers):
             raise SetupError(f"the header {name} is there twice, expected it once")
         headers[name] = value
