@@ -99,6 +99,8 @@ def test_what_is_not_strict_fails_with_strict_alone(
         ([NOWHERE, "input/21"], "no check in profile current starts with 'input/21'"),
         (["--list", "begn"], "there is no check 'begn': did you mean begin"),
         ([NOWHERE, "--header", "secret"], "the first --header has no colon"),
+        ([NOWHERE, "turns/9"], "nothing can be checked: turns/9 cannot do without --llm PORT, and"),
+        ([NOWHERE, "webhook", "turns/9"], "1:PORT/v1 and --webhook URL and --webhook-key KEY"),
         ([NOWHERE, "--timeout", "nan"], "--timeout is nan"),
         ([NOWHERE, "--junit", "none/x.xml"], "cannot write none/x.xml"),
         ([NOWHERE, "--html", "."], "cannot write ."),
@@ -113,6 +115,10 @@ def test_wrong_use_is_found_before_anything_runs(
     [line] = capsys.readouterr().err.splitlines()
     assert said in line
     assert "secret" not in line
+
+
+def test_one_check_that_lacks_nothing_is_enough_to_run(server: Server) -> None:
+    assert llmws("check", server.websocket_url, "begin/1", "turns/9") == 0
 
 
 def test_a_url_that_cannot_be_dialled_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

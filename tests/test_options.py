@@ -18,11 +18,11 @@ def test_headers_are_read_without_the_blanks_around_them() -> None:
     ("given", "fault"),
     [
         ("secret", "has no colon"),
-        ("Key:", "is none"),
-        (": secret", "is none"),
-        ("K y: secret", "is none"),
-        ("Key: secret\r\nX: y", "is none"),
-        ("Key: secrét", "is none"),
+        ("Key:", "is no header"),
+        (": secret", "is no header"),
+        ("K y: secret", "is no header"),
+        ("Key: secret\r\nX: y", "is no header"),
+        ("Key: secrét", "is no header"),
     ],
 )
 def test_what_is_no_header_is_refused_and_not_repeated(given: str, fault: str) -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from llmws_tutorial.checks import CASES, Case, Conditions, Profile, judge, select
+from llmws_tutorial.checks.case import Need
 from llmws_tutorial.checks.explain import explain, must_mean_something
 from llmws_tutorial.checks.html_report import as_html
 from llmws_tutorial.checks.probe import PATIENCE_S
@@ -78,6 +79,7 @@ def check_server(
         port=llm or 0,
         command=start,
     )
+    _must_have_enough(cases, server)
     pages = _pages(junit, html)
     report = Report(
         url=url,
@@ -118,6 +120,19 @@ def _choose(prefixes: Sequence[str], profile: Profile | None) -> list[Case]:
     for prefix in prefixes:
         must_mean_something(prefix)
     return select(*prefixes, profile=profile)
+
+
+def _must_have_enough(cases: Sequence[Case], server: _Server) -> None:
+    """Refuse to run when every check lacks what it needs: nothing would be seen."""
+    has = {
+        Need.LLM: server.conditions.llm is not None,
+        Need.WEBHOOK: server.transport.has_webhook,
+    }
+    lacking = [{need for need in case.needs if not has[need]} for case in cases]
+    if all(lacking):
+        ids = ", ".join(case.id for case in cases)
+        needs = " and ".join(need.value for need in Need if need in set().union(*lacking))
+        raise SetupError(f"nothing can be checked: {ids} cannot do without {needs}")
 
 
 def _pages(junit: Path | None, html: Path | None) -> dict[Path, Callable[[Report], str]]:

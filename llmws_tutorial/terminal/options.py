@@ -93,7 +93,7 @@ def read_headers(given: Iterable[str]) -> dict[str, str]:
     for number, text in enumerate(given, 1):
         name, colon, value = (part.strip() for part in text.partition(":"))
         if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
-            fault = "is none" if colon else "has no colon"
+            fault = "is no header" if colon else "has no colon"
             which = f"the {_COUNTED.get(number, f'{number}th')} --header"
             raise SetupError(f'{which} {fault}: expected "Name: value" in ASCII')
         if name.lower() in map(str.lower, headers):
