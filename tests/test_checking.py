@@ -1,6 +1,7 @@
 """`llmws check` and `llmws explain`, against servers on this machine."""
 
 import json
+import logging
 import os
 import re
 import shlex
@@ -236,6 +237,23 @@ def test_a_server_that_we_start_is_started_again_when_a_check_takes_it_down(
     verdicts = {name: one["verdict"] for name, one in found.items()}
     assert verdicts == dict(zip(only, ("failed", "failed", "ok", "ok"), strict=True))
     assert found["input/3"]["expected"] == "a server that is still there"
+
+
+def test_what_asyncio_warns_of_stays_out_of_the_report(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("asyncio")
+    level = log.level
+    app = FastAPI()
+
+    @app.websocket("/llm-websocket/{call_id}")
+    async def cut(ws: WebSocket) -> None:
+        log.warning("socket.send() raised exception.")
+        log.error("a defect")
+        await ws.accept()
+
+    with serve(app, name="cut", show_log=False) as server:
+        assert llmws("check", server.websocket_url, "begin/1") == 1
+    assert {line.message for line in caplog.records if line.name == "asyncio"} == {"a defect"}
+    assert log.level == level
 
 
 def test_a_server_that_cannot_be_started_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import secrets
 import time
@@ -164,7 +165,11 @@ def _conditions(
 def _run(report: Report, server: _Server, cases: Sequence[Case], console: Console) -> Report:
     """Fill a report with what is found, to the end or until Ctrl-C."""
     began_s = time.monotonic()
-    with Watching(console, len(cases)) as watching, contextlib.suppress(KeyboardInterrupt):
+    with (
+        _quiet_asyncio(),
+        Watching(console, len(cases)) as watching,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         asyncio.run(_judge(server, cases, watching.found))
     found = watching.findings
     return replace(
@@ -172,6 +177,18 @@ def _run(report: Report, server: _Server, cases: Sequence[Case], console: Consol
         findings=tuple(found[case.id] for case in cases if case.id in found),
         took_s=time.monotonic() - began_s,
     )
+
+
+@contextlib.contextmanager
+def _quiet_asyncio() -> Iterator[None]:
+    """Keep asyncio's warnings out of the report: that a line was cut is said there."""
+    log = logging.getLogger("asyncio")
+    level = log.level
+    log.setLevel(max(level, logging.ERROR))
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 async def _judge(server: _Server, cases: Sequence[Case], progress: Progress) -> None:
