@@ -1,5 +1,6 @@
 """The checks in full: whatever the catalogue holds can be explained."""
 
+import inspect
 import re
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from llmws_tutorial.checks import CASES, Case, Profile
 from llmws_tutorial.checks.case import Need
 from llmws_tutorial.checks.explain import BEGINS, anchor, explain, long_form, page
 from llmws_tutorial.checks.moves import Open, Send
+from llmws_tutorial.checks.samples import right, sample_call
 from llmws_tutorial.checks.samples.gallery import WRONG
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.simulator.scripted_llm import (
@@ -77,6 +79,19 @@ def test_without_a_name_all_checks_are_listed() -> None:
     rows = explain().split("\n")
     for case in CASES:
         assert any(row.startswith(f"| {case.id} | ") for row in rows)
+
+
+def test_a_check_says_where_the_rest_of_its_server_stands() -> None:
+    where = "The whole server, with all that is used here: `llmws explain right`, or the end of "
+    assert explain("begin/1").rstrip().split("\n")[-1] == f"{where}docs/checks.md."
+
+
+def test_the_right_server_is_shown_whole() -> None:
+    text = explain("right")
+    assert text.startswith("# The right server\n")
+    for source in (right, sample_call):
+        assert inspect.getsource(source).rstrip() in text
+    assert explain("begin/1", "right") == f"{explain('begin/1')}\n{text}"
 
 
 def test_a_check_that_there_is_not_is_refused_with_the_nearest() -> None:

@@ -35,6 +35,8 @@ from llmws_tutorial.simulator.scripted_llm import (
 PAGE: Final = Path(__file__).parents[2] / "docs" / "checks.md"
 BEGINS: Final = "## All checks\n"
 """The heading at which the generated part of the page begins."""
+RIGHT: Final = "right"
+"""What stands for the whole of the server that is right, where a check is named."""
 _MOST_STEPS: Final = 6
 _NAME: Final = re.compile(r"[\w./{}<>:=-]*\w_\w(?:[\w./{}<>:=-]*[\w}>])?")
 _MARKUP: Final = re.compile(r"[\\<*\[|]")
@@ -43,14 +45,33 @@ _MARKUP: Final = re.compile(r"[\\<*\[|]")
 def explain(*prefixes: str) -> str:
     """The long form of each check that is meant; without any prefix a list.
 
+    Args:
+        prefixes: topics or ids; `RIGHT` is the whole of the server that is right.
+
     Raises:
         SetupError: when a prefix means no check; the text has the nearest ones.
     """
     if not prefixes:
         return "\n".join(_list(CASES))
-    for prefix in prefixes:
+    checks = [prefix for prefix in prefixes if prefix != RIGHT]
+    for prefix in checks:
         must_mean_something(prefix)
-    return "\n".join(line for case in select(*prefixes) for line in long_form(case))
+    lines = [line for case in (select(*checks) if checks else ()) for line in long_form(case)]
+    return "\n".join([*lines, *(right_server("#") if RIGHT in prefixes else ())])
+
+
+def right_server(level: str) -> list[str]:
+    """The server that every check is content with, whole."""
+    return [
+        f"{level} The right server",
+        "",
+        "Every check is content with it. It is `llmws_tutorial/checks/samples/right.py`:",
+        "",
+        *_code(inspect.getsource(right), "python"),
+        "And `sample_call.py` beside it:",
+        "",
+        *_code(inspect.getsource(sample_call), "python"),
+    ]
 
 
 def must_mean_something(prefix: str) -> None:
@@ -75,14 +96,7 @@ def page(old: str) -> str:
     lines = [
         *_list(CASES, is_page=True),
         *(line for case in CASES for line in long_form(case, level="###")),
-        "## The right server",
-        "",
-        "Every check is content with it. It is `llmws_tutorial/checks/samples/right.py`:",
-        "",
-        *_code(inspect.getsource(right), "python"),
-        "And `sample_call.py` beside it:",
-        "",
-        *_code(inspect.getsource(sample_call), "python"),
+        *right_server("##"),
     ]
     introduction = old.partition(BEGINS)[0]
     return f"{introduction}{BEGINS}\n" + "\n".join(lines).rstrip("\n") + "\n"
@@ -197,6 +211,9 @@ def _samples(case: Case) -> list[str]:
         "One that fails this check, and no other; the rest of it is right:",
         "",
         *_code(inspect.getsource(WRONG[case.id]), "python"),
+        f"The whole server, with all that is used here: `llmws explain {RIGHT}`, "
+        "or the end of docs/checks.md.",
+        "",
     ]
 
 

@@ -79,7 +79,8 @@ Github = Annotated[
 
 
 Explained = Annotated[
-    list[str] | None, typer.Argument(help="Topics or ids, such as turns/1; none: the list.")
+    list[str] | None,
+    typer.Argument(help="Topics or ids, such as turns/1; right: a whole server; none: the list."),
 ]
 
 
