@@ -1,4 +1,4 @@
-"""What was seen around the event that a ruling is about: enough to understand it, and no more.
+"""What was seen around the event that a ruling is about, and no more.
 
 It stays on the call of that event, and always has the frame that provoked it.
 """

@@ -68,9 +68,7 @@ def check_server(
         names = [url, *(prefixes or ())] if url else []
         _list(_choose(names, profile), console, as_json=as_json)
         return
-    if url is None:
-        raise SetupError("which server? expected its URL: llmws check ws://host/llm-websocket/")
-    _must_be_no_check(url)
+    url = _must_be_given(url)
     profile = profile or Profile.CURRENT
     cases = _choose(prefixes or (), profile)
     headers = options.read_headers(header or ())
@@ -107,13 +105,16 @@ def explain_checks(checks: options.Explained = None) -> None:
         print(text)
 
 
-def _must_be_no_check(url: str) -> None:
-    """Refuse a check in the place of the URL: that was forgotten."""
+def _must_be_given(url: str | None) -> str:
+    """Refuse to go on without a URL, also where a check stands in its place."""
+    if url is None:
+        raise SetupError("which server? expected its URL: llmws check ws://host/llm-websocket/")
     if url.partition("/")[0] in {case.topic for case in CASES}:
         must_mean_something(url)
         kind = "a check" if "/" in url else "a topic of checks"
         command = f"llmws check ws://host/llm-websocket/ {url}"
         raise SetupError(f"{url} is {kind}: expected the URL first, {command}")
+    return url
 
 
 def _choose(prefixes: Sequence[str], profile: Profile | None) -> list[Case]:

@@ -44,7 +44,9 @@ IsList = Annotated[
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="What is not strict is exit code 1.")]
 FailsOn = Annotated[FailOn, typer.Option(help="From which severity on what failed is exit code 1.")]
-Timeout = Annotated[float, typer.Option(metavar="SECONDS", help="How long an answer may take.")]
+Timeout = Annotated[
+    float, typer.Option(metavar="SECONDS", help="How long an answer may take, in seconds.")
+]
 Header = Annotated[
     list[str] | None,
     typer.Option(metavar="TEXT", help='A further header, as "Name: value"; repeat for more.'),
