@@ -78,3 +78,13 @@ def test_a_failure_knows_whether_the_server_dropped_one_of_its_calls(
     exchange.note(Ended, line="b", **end)
     assert Finding(case=CASE, ruling=ruling, exchange=exchange).lost_its_line is is_lost
     assert not Finding(case=CASE, ruling=ruling).lost_its_line
+
+
+def test_what_was_wrong_before_the_line_was_dropped_is_a_matter_of_its_own() -> None:
+    exchange = Exchange(lambda: 0.0)
+    exchange.note(Opened)
+    exchange.note(Ended, code=1006)
+    opened, end = exchange.events
+    before = Finding(case=CASE, ruling=failed("a", "b", opened), exchange=exchange)
+    after = Finding(case=CASE, ruling=failed("a", "b", end), exchange=exchange)
+    assert (before.lost_its_line, after.lost_its_line) == (False, True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from llmws_tutorial.checks.case import Case, Ruling, Severity, Verdict
-from llmws_tutorial.checks.exchange import Ended, Exchange
+from llmws_tutorial.checks.exchange import Ended, Event, Exchange
 from llmws_tutorial.simulator.endings import ABNORMAL
 
 
@@ -40,10 +40,17 @@ class Finding:
 
     @property
     def lost_its_line(self) -> bool:
-        """Whether it failed, and the server dropped a call of it without a close frame."""
-        ends = self.exchange.of(Ended, None) if self.exchange else []
-        is_lost = any(end.by_server and end.code == ABNORMAL and not end.reason for end in ends)
-        return is_lost and self.verdict is Verdict.FAILED
+        """Whether it failed, and the server had dropped a call of it without a close frame.
+
+        What came before that, such as a frame that is wrong, failed for a reason of its own.
+        """
+        if self.verdict is Verdict.FAILED and self.exchange is not None:
+            for event in self.exchange.events:
+                if _is_drop(event):
+                    return True
+                if event is self.ruling.at:
+                    break
+        return False
 
     def is_failure(self, *, strict: bool = False) -> bool:
         """Whether it counts as a failure; strictly, what could be better does as well."""
@@ -66,3 +73,10 @@ class Finding:
         if self.verdict is Verdict.NOT_SEEN:
             return text
         return f"{text}; required: {required}; fix: {self.case.fix}"
+
+
+def _is_drop(event: Event) -> bool:
+    """Whether the server dropped a call; with a reason it was something else."""
+    if not isinstance(event, Ended):
+        return False
+    return event.by_server and event.code == ABNORMAL and not event.reason
