@@ -40,9 +40,9 @@ class Finding:
 
     @property
     def lost_its_line(self) -> bool:
-        """Whether it failed, and the server had dropped a call of it without a close frame.
+        """Whether it failed, and before that the server had dropped a call of it.
 
-        What came before that, such as a frame that is wrong, failed for a reason of its own.
+        A frame that was wrong before the call was dropped is a matter of its own.
         """
         if self.verdict is Verdict.FAILED and self.exchange is not None:
             for event in self.exchange.events:
@@ -76,7 +76,7 @@ class Finding:
 
 
 def _is_drop(event: Event) -> bool:
-    """Whether the server dropped a call; with a reason it was something else."""
+    """Whether the server dropped a call without a word; a known reason says more than its log."""
     if not isinstance(event, Ended):
         return False
     return event.by_server and event.code == ABNORMAL and not event.reason
