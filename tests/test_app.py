@@ -156,7 +156,7 @@ def test_configuration_and_greeting_come_first() -> None:
 def test_a_correct_app_has_no_finding() -> None:
     with serving(DummyResponder()) as server:
         findings = asyncio.run(run_checks(server.websocket_url))
-    assert [str(finding) for finding in findings if not finding.passed] == []
+    assert [str(finding) for finding in findings if finding.is_failure()] == []
 
 
 def test_the_stand_in_hears_the_agent() -> None:
