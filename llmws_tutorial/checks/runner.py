@@ -34,7 +34,7 @@ BACK_S: Final = 3.0
 """How long a server that went down may take to be there again (seconds)."""
 MUTE_AFTER: Final = 8
 """After how many waits in vain a server counts as mute, if there was hardly another."""
-MUTE_S: Final = 0.5
+MUTE_S: Final = 0.2
 """How long to wait for a mute server (seconds)."""
 KEEPS_OTHERS: Final = "calls/5"
 """The case that a fall belongs to when nobody can say which of several cases caused it."""
