@@ -75,3 +75,10 @@ def test_heartbeats_are_left_out_unless_they_are_the_matter() -> None:
 
 def test_a_check_that_was_not_run_has_nothing_to_show() -> None:
     assert excerpt(ABSENT) == []
+
+
+def test_where_one_call_may_harm_another_both_are_shown() -> None:
+    other = Sent(at_s=1.0, line="b", data="null")
+    missed = Missed(at_s=2.0, line="a", what="the whole answer 1")
+    told = excerpt(finding(failed("a", "b", missed), other, missed, of=case("calls/5")))
+    assert next(text for _, text in told) == "1.00 s [b] -> null"

@@ -1,6 +1,7 @@
 """What was seen around the event that a ruling is about, and no more.
 
-It stays on the call of that event, and always has the frame that provoked it.
+It stays on the call of that event, unless what one call does to another is the matter, and always
+has the frame that provoked it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ BEFORE: Final = 6
 """How many events are shown before the one that a ruling is about."""
 AFTER: Final = 1
 """How many are shown after it."""
+_ACROSS: Final = ("calls", "endings")
+"""The topics in which calls concern one another."""
 MANY: Final = (200, 50)
 """The same where there is room: a flood has none."""
 
@@ -50,7 +53,7 @@ def _belongs(event: Event, at: Event | None, finding: Finding) -> bool:
         return True
     if event.is_heartbeat and finding.case.topic != "keepalive":
         return False
-    return at is None or event.line == at.line
+    return at is None or event.line == at.line or finding.case.topic in _ACROSS
 
 
 def _provoking(events: Sequence[Event], first: int, *, of_several: bool) -> Iterator[str]:
