@@ -4,7 +4,7 @@ import pytest
 
 from llmws_tutorial.checks.case import failed
 from llmws_tutorial.checks.excerpt import excerpt
-from llmws_tutorial.checks.exchange import Event, Got, Opened, Sent
+from llmws_tutorial.checks.exchange import Event, Got, Missed, Opened, Sent
 from llmws_tutorial.messages import Pong
 from tests.found import ABSENT, EVENTS, case, finding
 
