@@ -176,8 +176,9 @@ CASES: Final = (
         source="docs/protocol.md, section 2",
         grade=Grade.KIT,
         severity=Severity.ERROR,
-        fix="limit the wait for the first piece of the model to some seconds; then say so, and "
-        "set content_complete",
+        fix="limit the wait for the first piece of the model to some seconds by a timer of your "
+        "own (a client's time-out often ends with the headers); then say so, and set "
+        "content_complete",
         step="05",
         needs=_LLM,
         scripts=(Script(steps=(Hang(),)),),

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from fastapi import WebSocket
 
-from llmws_tutorial.checks.samples.right import EXCUSE, Json, Model, Piece, Right
+from llmws_tutorial.checks.samples.right import EXCUSE, Json, Model, Piece, Right, gather
 from llmws_tutorial.checks.samples.sample_call import SampleCall
 from llmws_tutorial.errors import UpstreamBroken, UpstreamRefused
 
@@ -61,9 +61,17 @@ class HidesErrors(Right):
 class WaitsTenMinutes(Right):
     """Leaves the time limit to the client of the model, whose default is ten minutes."""
 
-    def __init__(self, model: Model | None = None) -> None:
-        super().__init__(model)
-        self.patience_s = 600.0
+    async def read(
+        self, chunks: AsyncGenerator[Json, None], tool_calls: dict[int, Json]
+    ) -> AsyncIterator[str]:
+        """Give the text of a stream, however long that takes."""
+        async for chunk in chunks:
+            for choice in chunk["choices"][:1]:
+                delta = choice["delta"]
+                for part in delta.get("tool_calls") or ():
+                    gather(tool_calls, part)
+                if delta.get("content"):
+                    yield delta["content"]
 
 
 class CountsOnAChoice(Right):
