@@ -1,6 +1,7 @@
 """Run one case: make its moves one after the other, and never wait without end."""
 
 import asyncio
+import itertools
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -18,6 +19,8 @@ from llmws_tutorial.simulator.scripted_llm import Asked, Script, ScriptedLlm
 PATIENCE_S: Final = 5.0
 """How long to wait for something that must come, unless it is said otherwise (seconds)."""
 _TOLD_S: Final = 0.02
+_MARKS: Final = itertools.count(100_000 + secrets.randbelow(100_000))
+"""Numbers that a caller says, so that the model knows whose script it is: each only once."""
 _TEN_MINUTES_MS: Final = 600_000
 
 
@@ -62,7 +65,7 @@ class _Probe:
         self._news = asyncio.Event()
         self._patience_s = conditions.patience_s
         self._model = conditions.llm or ScriptedLlm()
-        self._mark = f" My number is {secrets.randbelow(900_000) + 100_000}."
+        self._mark = f" My number is {next(_MARKS)}."
         self._scripts = _marked(case.scripts, self._mark)
 
     async def run(self) -> None:
