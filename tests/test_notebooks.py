@@ -204,6 +204,16 @@ def test_a_notebook_runs_the_same_without_its_solutions(lesson: Lesson) -> None:
         assert cell.get("outputs") == outputs
 
 
+def test_a_print_that_came_in_pieces_is_one_output() -> None:
+    pieces = [
+        nbformat.v4.new_output("stream", name=name, text=text)
+        for name, text in (("stdout", "port 1"), ("stdout", "234\n"), ("stderr", "!"))
+    ]
+    cell = nbformat.v4.new_code_cell("print()", outputs=pieces)
+    tidy(nbformat.v4.new_notebook(cells=[cell]), LESSONS[0])
+    assert [output.text for output in cell.outputs] == ["port PORT\n", "!"]
+
+
 def rough(folder: Path, *lessons: Lesson) -> None:
     title = nbformat.v4.new_markdown_cell("<!-- navigation -->old<!-- end -->")
     code = nbformat.v4.new_code_cell("print('127.0.0.1:4711')", metadata={"trusted": True})

@@ -8,7 +8,7 @@ import argparse
 import configparser
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,7 +57,7 @@ def tidy(notebook: Any, lesson: Lesson) -> str:
         if cell.cell_type == "markdown":
             cell.source = _GENERATED.sub(lambda found: _generate(found[1], lesson), cell.source)
         else:
-            cell.outputs = [_tidy_output(output) for output in cell.outputs]
+            cell.outputs = [_tidy_output(output) for output in _joined(cell.outputs)]
     notebook.metadata = {
         "kernelspec": _KERNEL,
         "language_info": {"name": "python"},
@@ -65,6 +65,18 @@ def tidy(notebook: Any, lesson: Lesson) -> str:
     }
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return f"{nbformat.writes(notebook)}\n"
+
+
+def _joined(outputs: Iterable[Any]) -> list[Any]:
+    """The outputs with neighbours of one stream in one: a busy machine sends a print in pieces."""
+    joined: list[Any] = []
+    for output in outputs:
+        last = joined[-1] if joined else {}
+        if output.output_type == "stream" and last.get("name") == output.name:
+            last["text"] += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def code_digest(notebook: Any) -> str:

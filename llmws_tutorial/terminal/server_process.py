@@ -106,16 +106,23 @@ class ServerProcess:
         return Path(self._folder.name) / "output"
 
     async def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        by_s = asyncio.get_running_loop().time() + START_S
+        loop = asyncio.get_running_loop()
+        by_s = loop.time() + START_S
         while (is_down := await absence(self._transport)) is not None:
-            if process.poll() is not None:
-                raise SetupError(f"the server ended with {process.returncode}{self._last_lines()}")
-            if asyncio.get_running_loop().time() >= by_s:
-                raise SetupError(
-                    f"the server takes no calls {START_S:g} s after it was started: "
-                    f"{is_down}{self._last_lines()}"
-                )
+            problem = self._problem(process, is_late=loop.time() >= by_s, is_down=is_down)
+            if problem is not None:
+                raise SetupError(f"{problem}{self._last_lines()}")
             await asyncio.sleep(0.1)
+
+    def _problem(
+        self, process: subprocess.Popen[bytes], *, is_late: bool, is_down: str
+    ) -> str | None:
+        """Why the server will not take calls any more; None while it may."""
+        if process.poll() is not None:
+            return f"the server ended with {process.returncode}"
+        if is_late:
+            return f"the server takes no calls {START_S:g} s after it was started: {is_down}"
+        return None
 
     def _last_lines(self) -> str:
         lines = self._output.read_text(errors="replace").splitlines()[-_LAST_LINES:]
