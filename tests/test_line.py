@@ -212,6 +212,15 @@ def test_a_flood_is_ended() -> None:
     assert len(exchange.of(Got)) == MOST_FRAMES
 
 
+def test_a_flood_of_few_long_frames_is_ended_as_well() -> None:
+    long = json.dumps({"response_type": "metadata", "metadata": {"x": "y" * 2**20}})
+    exchange = seen(greeting(*[long] * 10), pause)
+    end = exchange.ended()
+    assert end
+    assert (end.code, end.reason) == (1006, "more than 4 MiB: a flood")
+    assert len(exchange.of(Got)) == 1 + 4  # the greeting, and no more than fit
+
+
 def test_a_line_may_be_opened_again_and_stays_the_same_call() -> None:
     async def use(line: Line, transport: Transport) -> None:
         await asyncio.sleep(0.1)

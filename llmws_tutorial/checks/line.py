@@ -34,6 +34,8 @@ from llmws_tutorial.simulator.wishes import Wishes
 
 MOST_FRAMES: Final = 2_000
 """How many frames of a server are read in one call; more is a flood, and ends it."""
+MOST_READ: Final = 2**22
+"""How long these frames may be together (characters or bytes); all are kept for the report."""
 _WORD_S: Final = 0.3
 
 
@@ -66,6 +68,7 @@ class Line:
         self._heard_turns = 0
         self._spoken_s = 0.0
         self._frames = 0
+        self._length = 0
         self._socket: Socket | None = None
         self._abandoned: list[Socket] = []
         self._beating: asyncio.Task[None] | None = None
@@ -151,12 +154,15 @@ class Line:
     async def _read(self, socket: Socket) -> None:
         """Note every frame, and do at once what the platform does at once."""
         try:
-            while self._frames < MOST_FRAMES:
+            while self._frames < MOST_FRAMES and self._length < MOST_READ:
                 data = await socket.receive()
                 self._frames += 1
+                self._length += len(data)
                 await self._take(data)
             socket.drop()
-            raise LineEnded(1006, f"more than {MOST_FRAMES} frames: a flood")
+            is_long = self._length >= MOST_READ
+            much = f"{MOST_READ // 2**20} MiB" if is_long else f"{MOST_FRAMES} frames"
+            raise LineEnded(1006, f"more than {much}: a flood")
         except LineEnded as end:
             self.is_open = False
             self._stop_beating()
