@@ -404,7 +404,9 @@ def test_a_server_that_a_case_takes_down_fails_that_case_and_hides_what_is_left(
     assert str(findings[1].ruling) == (
         "failed: expected a server that is still there, got none: nothing answers"
     )
-    assert findings[2].ruling.expected == "a server that is there again after test/2"
+    assert findings[2].ruling.expected == (
+        "a server that is there again after test/2: nothing answers"
+    )
 
 
 def fallen(*cases: Case, restarts: bool = False) -> list[Finding]:
@@ -447,6 +449,25 @@ def test_a_server_that_can_be_restarted_is_tried_to_the_end() -> None:
     findings = fallen(beside, risky, restarts=True)
     assert verdicts(findings) == ["failed", "ok"]
     assert findings[0].ruling.expected == "a server that is still there"
+
+
+def test_a_server_that_cannot_be_restarted_loses_no_finding() -> None:
+    async def restart() -> None:
+        raise SetupError("the server ended with 1")
+
+    async def run() -> list[Finding]:
+        async with in_memory(Right().app, path=f"/llm-websocket/{SECRET}/") as transport:
+            falling = Falling(transport, down_s=1e6)
+            return await judge(falling, cases, Conditions(restart=restart))  # type: ignore[arg-type]
+
+    cases = [
+        a_case(number, Open(), company=Company.NONE, judge=stays_open()) for number in range(4)
+    ]
+    findings = run_virtually(run())
+    assert verdicts(findings) == ["ok", "ok", "failed", "not seen"]
+    assert findings[3].ruling.expected == (
+        "a server that is there again after test/2: the server ended with 1"
+    )
 
 
 def test_a_server_that_comes_back_in_time_goes_on() -> None:

@@ -23,7 +23,7 @@ from llmws_tutorial.checks.moves import Greeted
 from llmws_tutorial.checks.probe import PATIENCE_S, Conditions, observe
 from llmws_tutorial.checks.sockets import Sockets
 from llmws_tutorial.checks.transport import Transport
-from llmws_tutorial.errors import CannotConnect
+from llmws_tutorial.errors import CannotConnect, SetupError
 from llmws_tutorial.simulator.endings import ABNORMAL
 
 AT_ONCE: Final = 16
@@ -149,7 +149,9 @@ class _Run:
             cut += await self._side_by_side([case for case in able if case.company is company])
         risky = [case for case in able if case.company is Company.NONE]
         is_down = await absence(self._transport, BACK_S) if cut else None
-        if is_down is None or await self._is_back():
+        if is_down is not None:
+            is_down = await self._still_down(is_down)
+        if is_down is None:
             await self._one_by_one([*(trial.case for trial in cut), *risky])
         else:
             self._went_down_among(cut, risky, is_down)
@@ -190,17 +192,21 @@ class _Run:
                 continue
             down = failed("a server that is still there", f"none: {is_down}")
             self._took(replace(trial, ruling=down))
-            if not await self._is_back():
+            if (why := await self._still_down(is_down)) is not None:
                 for left in cases[number + 1 :]:
-                    self._found(left, not_seen(f"a server that is there again after {case.id}"))
+                    wanted = f"a server that is there again after {case.id}: {why}"
+                    self._found(left, not_seen(wanted))
                 return
 
-    async def _is_back(self) -> bool:
-        """Start the server again, if somebody can; whether it is there now."""
+    async def _still_down(self, why: str) -> str | None:
+        """Start a server that is down again, if somebody can; why it is down now, or None."""
         if self._conditions.restart is None:
-            return False
-        await self._conditions.restart()
-        return await absence(self._transport, BACK_S) is None
+            return why
+        try:
+            await self._conditions.restart()
+        except SetupError as error:  # what was found until now must not be lost
+            return str(error)
+        return await absence(self._transport, BACK_S)
 
     def _went_down_among(self, cut: Sequence[_Trial], risky: Sequence[Case], is_down: str) -> None:
         """Rule on a fall while cases ran side by side: one of those that had a line did it."""
