@@ -1,6 +1,7 @@
 """A server that a command starts, and starts again."""
 
 import asyncio
+import contextlib
 import os
 import shlex
 import signal
@@ -132,6 +133,7 @@ def test_a_server_that_does_not_mind_is_ended(
         ("/nowhere/server", "cannot start '/nowhere/server': no such file or directory"),
         (f"{sys.executable} -c 'print(1 / 0)'", "ZeroDivisionError: division by zero"),
         (f"{sys.executable} -c 'raise SystemExit(3)'", "the server ended with 3"),
+        (f"{sys.executable} -c 0", "ended with 0; expected a command that runs as long as its"),
         ("", "the command that starts the server is blank"),
         ("node 'x", 'cannot read the command "node \'x": no closing quotation'),
     ],
@@ -143,3 +145,43 @@ def test_a_command_that_starts_no_server_says_why(command: str, said: str) -> No
 def test_what_a_server_prints_cannot_command_a_terminal() -> None:
     said: Any = failing(f"{sys.executable} -c 'print(chr(27) + chr(91) + str(2)); exit(1)'")
     assert said == "the server ended with 1\n  \\x1b[2"
+
+
+def test_of_what_a_server_prints_without_end_only_the_end_is_shown() -> None:
+    said = failing(f"{sys.executable} -c 'print(10**6 * str(0)); print(10**5 * str(1)); exit(1)'")
+    assert said == f"the server ended with 1\n  {'1' * 500}… (9999 characters)"
+
+
+def test_another_server_is_not_taken_for_the_one_that_is_started(
+    started: tuple[ServerProcess, Sockets],
+) -> None:
+    process, transport = started
+
+    async def run() -> None:
+        await process.start()
+        with ServerProcess(f"{sys.executable} -c 0", transport, {}) as second:
+            await second.start()
+
+    with pytest.raises(SetupError, match="another server takes calls there already: end it"):
+        asyncio.run(run())
+
+
+def test_a_second_ctrl_c_ends_a_stubborn_server_at_once(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    stubborn = (
+        "import os, pathlib, signal, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getppid(), signal.SIGINT))\n"
+        f"pathlib.Path({str(told)!r}).write_text(str(os.getpid()))\n"
+        "while True: time.sleep(60)"
+    )
+
+    async def run(process: ServerProcess) -> None:
+        async with asyncio.timeout(1.5):  # long enough to be started, too short to be waited for
+            await process.start()
+
+    transport = Sockets(f"ws://127.0.0.1:{free_port()}/")
+    process = ServerProcess(shlex.join([sys.executable, "-c", stubborn]), transport, {})
+    with pytest.raises(KeyboardInterrupt), process, contextlib.suppress(TimeoutError):
+        asyncio.run(run(process))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text()), signal.SIG_DFL)

@@ -19,13 +19,14 @@ from typing import Final, Self
 from llmws_tutorial.checks.runner import absence
 from llmws_tutorial.checks.transport import Transport
 from llmws_tutorial.errors import SetupError
-from llmws_tutorial.simulator.printable import visible
+from llmws_tutorial.simulator.printable import shortened, visible
 
 START_S: Final = 20.0
 """How long a server may take until it takes calls (seconds)."""
 STOP_S: Final = 5.0
 """How long it may take to end (seconds)."""
 _LAST_LINES: Final = 5
+_LAST_BYTES: Final = 10_000
 
 
 class ServerProcess:
@@ -62,16 +63,23 @@ class ServerProcess:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.stop()
-        self._folder.cleanup()
+        try:
+            self.stop()
+        finally:
+            self._folder.cleanup()
 
     async def start(self) -> None:
         """Start it, and wait until it takes calls; one that runs already is ended first.
 
         Raises:
-            SetupError: when it ends, or does not take calls in time; with its last lines.
+            SetupError: when it ends, or does not take calls in time, with its last lines; or when
+                another server takes them, which would be taken for this one.
         """
         self.stop()
+        if await absence(self._transport) is None:
+            raise SetupError(
+                "another server takes calls there already: end it, or start this one elsewhere"
+            )
         self._process = self._launch()
         await self._wait(self._process)
 
@@ -79,12 +87,14 @@ class ServerProcess:
         """End it, with all that it started."""
         if self._process is None:
             return
-        _signal(self._process, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_S)
-        _signal(self._process, signal.SIGKILL)  # it, or what it has left behind
-        self._process.wait()
-        self._process = None
+        process, self._process = self._process, None
+        _signal(process, signal.SIGTERM)
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S)
+        finally:  # also for whoever presses Ctrl-C once more meanwhile
+            _signal(process, signal.SIGKILL)  # it, or what it has left behind
+            process.wait()
 
     def _launch(self) -> subprocess.Popen[bytes]:
         with self._output.open("wb") as output:
@@ -108,25 +118,31 @@ class ServerProcess:
     async def _wait(self, process: subprocess.Popen[bytes]) -> None:
         loop = asyncio.get_running_loop()
         by_s = loop.time() + START_S
-        while (is_down := await absence(self._transport)) is not None:
+        while True:
+            is_down = await absence(self._transport)
             problem = self._problem(process, is_late=loop.time() >= by_s, is_down=is_down)
             if problem is not None:
                 raise SetupError(f"{problem}{self._last_lines()}")
+            if is_down is None:
+                return
             await asyncio.sleep(0.1)
 
     def _problem(
-        self, process: subprocess.Popen[bytes], *, is_late: bool, is_down: str
+        self, process: subprocess.Popen[bytes], *, is_late: bool, is_down: str | None
     ) -> str | None:
-        """Why the server will not take calls any more; None while it may."""
-        if process.poll() is not None:
-            return f"the server ended with {process.returncode}"
-        if is_late:
+        """Why the server will not take calls any more; None while it may, or does."""
+        if (code := process.poll()) is not None:  # what it left behind we could not end
+            fix = "" if code else "; expected a command that runs as long as its server"
+            return f"the server ended with {code}{fix}"
+        if is_late and is_down is not None:
             return f"the server takes no calls {START_S:g} s after it was started: {is_down}"
         return None
 
     def _last_lines(self) -> str:
-        lines = self._output.read_text(errors="replace").splitlines()[-_LAST_LINES:]
-        return "".join(f"\n  {visible(line)}" for line in lines)
+        with self._output.open("rb") as output:  # it may have printed more than memory holds
+            output.seek(max(0, self._output.stat().st_size - _LAST_BYTES))
+            lines = output.read(_LAST_BYTES).decode(errors="replace").splitlines()[-_LAST_LINES:]
+        return "".join(f"\n  {visible(shortened(line))}" for line in lines)
 
 
 def _signal(process: subprocess.Popen[bytes], which: signal.Signals) -> None:
