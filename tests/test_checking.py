@@ -1,5 +1,6 @@
 """`llmws check` and `llmws explain`, against servers on this machine."""
 
+import contextlib
 import json
 import logging
 import os
@@ -149,6 +150,31 @@ def test_the_reports_are_written(unfinished: Server, tmp_path: Path) -> None:
     assert "<h2>Failed (1)</h2>" in html.read_text()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_report_that_cannot_be_written_is_one_line_below_what_was_found(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert llmws("check", server.websocket_url, "begin/1", "--html", "/dev/full") == 2
+    printed = capsys.readouterr()
+    assert "+ ok          begin 1" in printed.out
+    assert printed.err == "llmws: cannot write /dev/full: no space left on device\n"
+
+
+def test_a_report_is_written_also_when_nobody_reads_the_rest(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    junit = tmp_path / "checks.xml"
+    with os.fdopen(writing, "w", buffering=1) as nobody:
+        monkeypatch.setattr(sys, "stdout", nobody)
+        assert llmws("check", server.websocket_url, "begin/1", "--json", "--junit", junit) == 1
+        monkeypatch.undo()
+        with contextlib.suppress(BrokenPipeError):
+            nobody.close()
+    assert len(ElementTree.parse(junit).getroot()) == 1
+
+
 @pytest.mark.parametrize(
     ("at_github", "option"), [("false", "--github"), ("true", None), ("true", "--no-github")]
 )
@@ -224,6 +250,14 @@ uvicorn.run(app, port=int(sys.argv[1]), ws_max_size=2**20)
 """
 
 
+ENDED = """
+import os, pathlib, signal, sys, time
+pathlib.Path("pid").write_text(str(os.getpid()))
+os.kill(int(sys.argv[1]), signal.SIGTERM)
+time.sleep(60)
+"""
+
+
 def test_a_server_that_we_start_is_started_again_when_a_check_takes_it_down(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -237,6 +271,17 @@ def test_a_server_that_we_start_is_started_again_when_a_check_takes_it_down(
     verdicts = {name: one["verdict"] for name, one in found.items()}
     assert verdicts == dict(zip(only, ("failed", "failed", "ok", "ok"), strict=True))
     assert found["input/3"]["expected"] == "a server that is still there"
+
+
+def test_whoever_ends_the_checks_ends_the_server_that_they_started(tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text(ENDED)
+    url = f"ws://127.0.0.1:{free_port()}/llm-websocket/"
+    before = signal.getsignal(signal.SIGTERM)
+    start = shlex.join([sys.executable, "server.py", str(os.getpid())])
+    assert llmws("check", url, "calls/1", "--start", start) == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIG_DFL)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_what_asyncio_warns_of_stays_out_of_the_report(caplog: pytest.LogCaptureFixture) -> None:

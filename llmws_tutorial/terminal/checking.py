@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import secrets
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from llmws_tutorial.terminal.server_process import ServerProcess
 
 STOPPED: Final = 130
 """The exit code after Ctrl-C, as shells have it."""
+_ENDS: Final = ("SIGTERM", "SIGHUP")  # a job that is cancelled, a terminal that is closed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +92,8 @@ def check_server(
         webhook=webhook,
     )
     report = _run(report, server, cases, console)
-    _tell(report, console, as_json=as_json, github=_is_at_github() if github is None else github)
-    _write(report, pages)
+    with _written(report, pages):
+        _tell(report, console, as_json=as_json, github=github)
     raise typer.Exit(_exit_code(report))
 
 
@@ -168,6 +170,7 @@ def _run(report: Report, server: _Server, cases: Sequence[Case], console: Consol
     began_s = time.monotonic()
     with (
         _quiet_asyncio(),
+        _stoppable(),
         Watching(console, len(cases)) as watching,
         contextlib.suppress(KeyboardInterrupt),
     ):
@@ -178,6 +181,20 @@ def _run(report: Report, server: _Server, cases: Sequence[Case], console: Consol
         findings=tuple(found[case.id] for case in cases if case.id in found),
         took_s=time.monotonic() - began_s,
     )
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let whoever ends this process stop it as Ctrl-C does: the server that it started ends too."""
+    asked = [getattr(signal, name) for name in _ENDS if hasattr(signal, name)]
+    asked = [number for number in asked if signal.getsignal(number) is signal.SIG_DFL]
+    for number in asked:
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for number in asked:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -210,7 +227,8 @@ def _model_variables(port: int) -> dict[str, str]:
     return {"OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1", "OPENAI_API_KEY": "none"}
 
 
-def _tell(report: Report, console: Console, *, as_json: bool, github: bool) -> None:
+def _tell(report: Report, console: Console, *, as_json: bool, github: bool | None) -> None:
+    github = _is_at_github() if github is None else github
     with _unheard_by_github(console) if github else contextlib.nullcontext():
         show_report(report, console)
     for line in as_github(report) if github else ():
@@ -219,9 +237,22 @@ def _tell(report: Report, console: Console, *, as_json: bool, github: bool) -> N
         print(json.dumps(as_data(report), indent=2))
 
 
-def _write(report: Report, pages: Mapping[Path, Callable[[Report], str]]) -> None:
-    for path, form in pages.items():
-        path.write_text(form(report), encoding="utf-8")
+@contextlib.contextmanager
+def _written(report: Report, pages: Mapping[Path, Callable[[Report], str]]) -> Iterator[None]:
+    """Write the files at the end, also when whoever reads the rest has gone, as in `| head`."""
+    try:
+        yield
+    finally:
+        for path, form in pages.items():
+            _write(path, form(report))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:  # the disk is full, or the folder has gone meanwhile
+        why = os.strerror(error.errno or 0).lower()
+        raise SetupError(f"cannot write {path}: {why}") from None
 
 
 @contextlib.contextmanager
