@@ -333,6 +333,27 @@ def test_nobody_waits_long_for_a_server_that_is_mute() -> None:
     assert took_s == pytest.approx(waits_s, abs=12)
 
 
+def test_nobody_waits_long_for_a_greeting_that_never_comes() -> None:
+    class Ungreeting(Right):
+        async def greet(self, call: Any) -> None:
+            pass
+
+    async def run() -> tuple[list[Finding], float]:
+        loop = asyncio.get_running_loop()
+        greeted = (Open(), Greeted(), Ask(1), Answered(1))
+        cases = [
+            a_case(number, *greeted, company=Company.NONE, judge=is_answered(1))
+            for number in range(40)
+        ]
+        async with in_memory(Ungreeting().app, path=f"/llm-websocket/{SECRET}/") as transport:
+            return await judge(transport, cases), loop.time()
+
+    findings, took_s = run_virtually(run())
+    assert len(passed(findings)) == 40  # who does not greet is waited for nevertheless
+    waits_s = MUTE_AFTER * PATIENCE_S + (40 - MUTE_AFTER) * MUTE_S
+    assert took_s == pytest.approx(waits_s, abs=12)
+
+
 def test_a_server_that_never_asks_the_model_is_not_seen() -> None:
     conditions = Conditions(llm=ScriptedLlm())
     [finding] = in_right([replace(CASE, needs=frozenset({Need.LLM}))], conditions=conditions)

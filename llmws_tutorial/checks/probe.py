@@ -30,12 +30,14 @@ class Conditions:
 
     Attributes:
         patience_s: how long to wait for something that must come (seconds).
+        greeting_s: how long to wait for the first message; None: as long as for the others.
         llm: the model behind the server; None: cases that need one are not seen.
         webhook_key: the API key that signs webhooks; empty: there is no webhook to post to.
         restart: brings a server back that has gone down; None: nobody can.
     """
 
     patience_s: float = PATIENCE_S
+    greeting_s: float | None = None
     llm: ScriptedLlm | None = None
     webhook_key: str = ""
     restart: Callable[[], Awaitable[None]] | None = None
@@ -112,7 +114,12 @@ class _Probe:
 
     async def _greeted(self, move: moves.Greeted) -> None:
         patience_s = self._patience_s
-        await self._until(lambda: self._is_complete(0, move.line), move.line, move)
+        await self._until(
+            lambda: self._is_complete(0, move.line),
+            move.line,
+            move,
+            within_s=self._conditions.greeting_s,
+        )
         self._patience_s = patience_s  # a mute agent may answer nevertheless
 
     async def _answered(self, move: moves.Answered) -> None:

@@ -127,6 +127,22 @@ class _Trial:
         return bool(self.exchange.of(Refused, None)) and not self.case.wants_refusal
 
 
+@dataclass
+class _Waits:
+    """How many cases could have waited in vain, and how many did."""
+
+    tried: int = 0
+    in_vain: int = 0
+
+    def count(self, is_in_vain: bool) -> None:
+        self.tried += 1
+        self.in_vain += is_in_vain
+
+    @property
+    def are_hopeless(self) -> bool:
+        return self.in_vain >= max(MUTE_AFTER, 0.75 * self.tried)
+
+
 class _Run:
     def __init__(
         self, transport: Transport, conditions: Conditions, progress: Progress | None
@@ -135,8 +151,8 @@ class _Run:
         self._transport = transport
         self._conditions = conditions
         self._progress = progress
-        self._tried = 0
-        self._in_vain = 0
+        self._answers = _Waits()
+        self._greetings = _Waits()
 
     async def all(self, cases: Sequence[Case]) -> None:
         if (is_down := await absence(self._transport)) is not None:
@@ -232,18 +248,26 @@ class _Run:
             async with asyncio.timeout(limit_s):
                 exchange = await observe(case, self._transport, self._patient())
             ruling = _rule(case, exchange)
-            self._tried += 1
-            self._in_vain += any(missed.what != _GREETED for missed in exchange.of(Missed, None))
+            self._count_waits(case, exchange)
         except TimeoutError:
             ruling = failed(f"an end within {limit_s:g} s", "none")
         took_s = time.monotonic() - began_s
         return _Trial(case=case, ruling=ruling, exchange=exchange, took_s=took_s)
 
+    def _count_waits(self, case: Case, exchange: Exchange) -> None:
+        missed = [missed.what for missed in exchange.of(Missed, None)]
+        self._answers.count(any(what != _GREETED for what in missed))
+        if any(isinstance(move, Greeted) for move in case.moves):
+            self._greetings.count(_GREETED in missed)
+
     def _patient(self) -> Conditions:
         """The conditions of the next case: nobody waits long for a server that is mute."""
-        if self._in_vain < max(MUTE_AFTER, 0.75 * self._tried):
-            return self._conditions
-        return replace(self._conditions, patience_s=min(self._conditions.patience_s, MUTE_S))
+        usual_s = self._conditions.patience_s
+        return replace(
+            self._conditions,
+            patience_s=min(usual_s, MUTE_S) if self._answers.are_hopeless else usual_s,
+            greeting_s=min(usual_s, MUTE_S) if self._greetings.are_hopeless else None,
+        )
 
     def _took(self, trial: _Trial) -> None:
         self._found(trial.case, trial.ruling, exchange=trial.exchange, took_s=trial.took_s)
