@@ -35,6 +35,7 @@ from llmws_tutorial.terminal.server_process import ServerProcess
 STOPPED: Final = 130
 """The exit code after Ctrl-C, as shells have it."""
 _ENDS: Final = ("SIGTERM", "SIGHUP")  # a job that is cancelled, a terminal that is closed
+_UNHEEDED: Final = (signal.SIG_IGN, None)  # as under nohup; None: not ours to set
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,14 +188,15 @@ def _run(report: Report, server: _Server, cases: Sequence[Case], console: Consol
 def _stoppable() -> Iterator[None]:
     """Let whoever ends this process stop it as Ctrl-C does: the server that it started ends too."""
     asked = [getattr(signal, name) for name in _ENDS if hasattr(signal, name)]
-    asked = [number for number in asked if signal.getsignal(number) is signal.SIG_DFL]
-    for number in asked:
+    before = {number: signal.getsignal(number) for number in asked}
+    heeded = [number for number, handler in before.items() if handler not in _UNHEEDED]
+    for number in heeded:
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:
-        for number in asked:
-            signal.signal(number, signal.SIG_DFL)
+        for number in heeded:
+            signal.signal(number, before[number])
 
 
 @contextlib.contextmanager
