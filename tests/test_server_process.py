@@ -183,5 +183,8 @@ def test_a_second_ctrl_c_ends_a_stubborn_server_at_once(tmp_path: Path) -> None:
     process = ServerProcess(shlex.join([sys.executable, "-c", stubborn]), transport, {})
     with pytest.raises(KeyboardInterrupt), process, contextlib.suppress(TimeoutError):
         asyncio.run(run(process))
+    pid = int(told.read_text())
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)  # it is dead, if perhaps not buried yet
     with pytest.raises(ProcessLookupError):
-        os.kill(int(told.read_text()), signal.SIG_DFL)
+        os.kill(pid, signal.SIG_DFL)

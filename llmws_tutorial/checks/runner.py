@@ -90,8 +90,19 @@ async def judge(
     return [run.findings[case.id] for case in cases]
 
 
-async def absence(transport: Transport, within_s: float = 0.0) -> str | None:
-    """Say why no socket opens, not even within some seconds; None when one does."""
+async def absence(
+    transport: Transport,
+    within_s: float = 0.0,
+    *,
+    on_absence: Callable[[str], None] | None = None,
+) -> str | None:
+    """Say why no socket opens, not even within some time; None when one does.
+
+    Args:
+        transport: the way to the server.
+        within_s: for how long to try (seconds).
+        on_absence: told why after each try that was in vain; may raise to end them.
+    """
     loop = asyncio.get_running_loop()
     by_s = loop.time() + within_s
     while True:
@@ -102,6 +113,8 @@ async def absence(transport: Transport, within_s: float = 0.0) -> str | None:
         else:
             await socket.hang_up()
             return None
+        if on_absence is not None:
+            on_absence(why)
         if loop.time() >= by_s:
             return why
         await asyncio.sleep(_BETWEEN_S)

@@ -4,7 +4,6 @@ It gets a process group of its own, so that what it starts is ended with it, and
 whoever asked for it. What it prints is kept: its last lines say why it did not start.
 """
 
-import asyncio
 import contextlib
 import os
 import shlex
@@ -12,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -76,12 +76,7 @@ class ServerProcess:
                 another server takes them, which would be taken for this one.
         """
         self.stop()
-        if await absence(self._transport) is None:
-            raise SetupError(
-                "another server takes calls there already: end it, or start this one elsewhere"
-            )
-        self._process = self._launch()
-        await self._wait(self._process)
+        await self._wait(self._launch(is_free=await absence(self._transport) is not None))
 
     def stop(self) -> None:
         """End it, with all that it started."""
@@ -96,10 +91,14 @@ class ServerProcess:
             _signal(process, signal.SIGKILL)  # it, or what it has left behind
             process.wait()
 
-    def _launch(self) -> subprocess.Popen[bytes]:
+    def _launch(self, *, is_free: bool) -> subprocess.Popen[bytes]:
+        if not is_free:
+            raise SetupError(
+                "another server takes calls there already: end it, or start this one elsewhere"
+            )
         with self._output.open("wb") as output:
             try:
-                return subprocess.Popen(
+                self._process = subprocess.Popen(
                     self._words,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -110,33 +109,28 @@ class ServerProcess:
             except OSError as error:
                 why = os.strerror(error.errno or 0).lower()
                 raise SetupError(f"cannot start {self._words[0]!r}: {why}") from None
+        return self._process
 
     @property
     def _output(self) -> Path:
         return Path(self._folder.name) / "output"
 
     async def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        loop = asyncio.get_running_loop()
-        by_s = loop.time() + START_S
-        while True:
-            is_down = await absence(self._transport)
-            problem = self._problem(process, is_late=loop.time() >= by_s, is_down=is_down)
-            if problem is not None:
-                raise SetupError(f"{problem}{self._last_lines()}")
-            if is_down is None:
-                return
-            await asyncio.sleep(0.1)
+        watch = partial(self._watch, process)
+        watch(await absence(self._transport, START_S, on_absence=watch), is_over=True)
 
-    def _problem(
-        self, process: subprocess.Popen[bytes], *, is_late: bool, is_down: str | None
-    ) -> str | None:
-        """Why the server will not take calls any more; None while it may, or does."""
+    def _watch(
+        self, process: subprocess.Popen[bytes], is_down: str | None, *, is_over: bool = False
+    ) -> None:
+        """Raise when it has ended, or the wait for it is over in vain."""
+        problem = ""
         if (code := process.poll()) is not None:  # what it left behind we could not end
             fix = "" if code else "; expected a command that runs as long as its server"
-            return f"the server ended with {code}{fix}"
-        if is_late and is_down is not None:
-            return f"the server takes no calls {START_S:g} s after it was started: {is_down}"
-        return None
+            problem = f"the server ended with {code}{fix}"
+        elif is_over and is_down is not None:
+            problem = f"the server takes no calls {START_S:g} s after it was started: {is_down}"
+        if problem:
+            raise SetupError(f"{problem}{self._last_lines()}")
 
     def _last_lines(self) -> str:
         with self._output.open("rb") as output:  # it may have printed more than memory holds
