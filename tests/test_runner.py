@@ -354,6 +354,15 @@ def test_nobody_waits_long_for_a_greeting_that_never_comes() -> None:
     assert took_s == pytest.approx(waits_s, abs=12)
 
 
+def test_a_judge_that_raises_costs_no_other_finding() -> None:
+    def judge_of_ours(exchange: Exchange) -> Any:
+        raise KeyError("content")
+
+    ours, other = in_right([replace(CASE, judge=judge_of_ours), replace(CASE, id="test/2")])
+    assert ours.ruling.expected.endswith("please report that it raised KeyError('content')")
+    assert other.verdict is Verdict.OK
+
+
 def test_a_server_that_never_asks_the_model_is_not_seen() -> None:
     conditions = Conditions(llm=ScriptedLlm())
     [finding] = in_right([replace(CASE, needs=frozenset({Need.LLM}))], conditions=conditions)

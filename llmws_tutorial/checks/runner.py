@@ -300,4 +300,7 @@ def _rule(case: Case, exchange: Exchange) -> Ruling:
         return failed("an open socket", refusal.why, refusal)
     if Need.LLM in case.needs and not exchange.upstream:
         return not_seen("a server that asks this model: is OPENAI_BASE_URL set where it runs?")
-    return case.judge(exchange)
+    try:
+        return case.judge(exchange)
+    except Exception as error:  # one defect of ours must not cost the other findings
+        return not_seen(f"a check without a defect; please report that it raised {error!r:.200}")
