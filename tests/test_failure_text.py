@@ -17,18 +17,18 @@ def test_a_failure_in_full_has_the_frame_that_decided_and_the_fix() -> None:
     text = failure_text(Finding(case=CASE, ruling=ruling, exchange=exchange), "pytest it")
     lines = text.splitlines()
     assert lines[0] == "expected x, got y"
-    assert lines[2].startswith(f"required  {CASE.requirement} [{CASE.source}: ")
-    assert [line[:4] for line in lines if "<- " in line] == ["    ", "  > "]
+    assert lines[1].startswith(f"  required  {CASE.requirement} [{CASE.source}: ")
+    assert [line[:14] for line in lines if "<- " in line] == ["  seen        ", "            > "]
     assert lines[-3:] == [
-        f"fix       {CASE.fix}",
-        "example   llmws explain begin/1",
-        "again     pytest it",
+        f"  fix       {CASE.fix}",
+        "  example   llmws explain begin/1",
+        "  repeat    pytest it",
     ]
 
 
 def test_a_failure_that_saw_nothing_shows_nothing_and_repeats_nothing() -> None:
     text = failure_text(Finding(case=CASE, ruling=failed("x", "y")))
-    assert "\n\n\n" not in text
+    assert "seen" not in text
     assert text.endswith("example   llmws explain begin/1")
 
 
@@ -46,4 +46,4 @@ def test_where_the_server_dropped_the_line_its_log_is_named() -> None:
     exchange = Exchange(lambda: 0.0)
     exchange.note(Ended, code=1006)
     finding = Finding(case=CASE, ruling=failed("x", "y"), exchange=exchange)
-    assert f"\nlook      {LOOK}\nfix       " in failure_text(finding)
+    assert f"\n  look      {LOOK}\n  fix       " in failure_text(finding)

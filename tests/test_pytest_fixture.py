@@ -29,8 +29,8 @@ def test_a_wrong_app_raises_with_what_to_do() -> None:
     assert text.startswith(
         "1 of 2 failed: begin/1\n\nbegin/1: expected a whole answer with response_id 0"
     )
-    assert "\nfix       send the begin message right after accepting" in text
-    assert "again" not in text
+    assert "\n  fix       send the begin message right after accepting" in text
+    assert "\n  repeat" not in text
 
 
 def test_what_could_be_better_is_wrong_strictly() -> None:

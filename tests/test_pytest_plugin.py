@@ -64,13 +64,13 @@ def test_a_failure_is_the_finding_in_full_and_no_traceback(pytester: pytest.Pyte
         [
             "*_ begin/1: sends the first message _*",
             "expected a whole answer with response_id 0, got none",
-            "required  The first message has response_id 0 and is complete. [[]guide, step 2;*]",
-            "why       The agent stays mute until it comes*",
+            "  required  The first message has response_id 0 and is complete. [[]guide, step 2;*]",
             "*the socket is open",
-            "  >*in vain: wait for the whole first message (response_id 0)",
-            "fix       send the begin message right after accepting the socket*",
-            "example   llmws explain begin/1",
-            f"again     pytest {MUTE}",
+            "            >*in vain: wait for the whole first message (response_id 0)",
+            "  why       The agent stays mute until it comes*",
+            "  fix       send the begin message right after accepting the socket*",
+            "  example   llmws explain begin/1",
+            f"  repeat    pytest {MUTE}",
             "FAILED llmws::begin/1 - *expected a whole answer*",
         ]
     )

@@ -27,6 +27,7 @@ from llmws_tutorial.messages import (
 )
 from llmws_tutorial.simulator.answers import Answers
 from llmws_tutorial.simulator.choices import Choices
+from llmws_tutorial.simulator.endings import ABNORMAL
 from llmws_tutorial.simulator.keepalive import PING_S
 from llmws_tutorial.simulator.transcript import Transcript
 from llmws_tutorial.simulator.verdict import Dropped, read_frame
@@ -162,7 +163,7 @@ class Line:
             socket.drop()
             is_long = self._length >= MOST_READ
             much = f"{MOST_READ // 2**20} MiB" if is_long else f"{MOST_FRAMES} frames"
-            raise LineEnded(1006, f"more than {much}: a flood")
+            raise LineEnded(ABNORMAL, f"more than {much}: a flood")
         except LineEnded as end:
             self.is_open = False
             self._stop_beating()
@@ -226,10 +227,11 @@ class Line:
 
     def _put(self, role: str, text: str) -> None:
         words = text.split()
-        for count, word in enumerate(words, 1):
+        content = " ".join(words)
+        for word in words:
             start_s, self._spoken_s = self._spoken_s, round(self._spoken_s + _WORD_S, 3)
             spoken = Word(word=word, start=start_s, end=self._spoken_s)
-            self._heard.hear(role, " ".join(words[:count]), spoken)
+            self._heard.hear(role, content, spoken)
         self._heard.close(role)
 
     def _note(self, kind: type[Any], **fields: Any) -> None:

@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from llmws_tutorial.checks.sockets import with_wrong_secret
+from llmws_tutorial.checks.sockets import has_secret, with_wrong_secret
 from llmws_tutorial.checks.transport import LineEnded, Socket
 from llmws_tutorial.errors import CannotConnect
+from llmws_tutorial.simulator.endings import ABNORMAL
 from llmws_tutorial.simulator.opening import OPEN_TIMEOUT_S, Stage
 from llmws_tutorial.simulator.posting import Attempt
 from llmws_tutorial.simulator.webhooks import ANSWER_S
@@ -21,7 +22,6 @@ from llmws_tutorial.simulator.webhooks import ANSWER_S
 Message = MutableMapping[str, Any]
 App = Callable[..., Awaitable[None]]
 """An ASGI app: takes scope, receive and send."""
-ABNORMAL: Final = 1006
 _CLOSE_S: Final = 5.0  # an app may have something to do after a call
 LIFESPAN_S: Final = 10.0
 """How long an app may take to start, and to end (seconds)."""
@@ -50,7 +50,7 @@ class Memory:
     @property
     def has_secret(self) -> bool:
         """Whether the path holds more than one segment: one of them may be a secret."""
-        return len([segment for segment in self._path.split("/") if segment]) > 1
+        return has_secret(self._path)
 
     @property
     def has_webhook(self) -> bool:

@@ -148,33 +148,48 @@ class Report:
         return shlex.join([*words, *self.options])
 
     def rows(self, finding: Finding) -> list[tuple[str, str]]:
-        """Everything about a finding that people need to mend it; label and text."""
-        case, ruling = finding.case, finding.ruling
-        told = excerpt(finding)
-        is_shown = any(_CODE in text for _, text in told)
-        got = ruling.got.removesuffix(_CODE) if is_shown else ruling.got
-        rows = [
-            ("required", f"{case.requirement} [{case.source}: {GRADES[case.grade]}]"),
-            ("expected", visible(shortened(ruling.expected))),
-            ("got", visible(shortened(got))),
-            *(("seen", f"{'>' * is_it:1} {text}") for is_it, text in told),
-            ("why", case.why),
-            ("look", LOOK if finding.lost_its_line else ""),
-            ("fix", case.fix),
-            ("example", f"llmws explain {case.id}"),
-            ("repeat", self.command(case)),
-        ]
-        return [(label, text) for label, text in rows if text]
+        """Everything that people need to mend a server by a finding; label and text."""
+        return rows(finding, self.command(finding.case))
+
+
+def rows(finding: Finding, repeat: str = "") -> list[tuple[str, str]]:
+    """Everything that people need to mend a server by a finding; label and text.
+
+    Args:
+        finding: the finding.
+        repeat: the command that runs its check again; empty: nothing is said of one.
+    """
+    case, ruling = finding.case, finding.ruling
+    told = excerpt(finding)
+    is_shown = any(_CODE in text for _, text in told)
+    got = ruling.got.removesuffix(_CODE) if is_shown else ruling.got
+    labelled = [
+        ("required", f"{case.requirement} [{case.source}: {GRADES[case.grade]}]"),
+        ("expected", visible(shortened(ruling.expected))),
+        ("got", visible(shortened(got))),
+        *(("seen", f"{'>' * is_it:1} {text}") for is_it, text in told),
+        ("why", case.why),
+        ("look", LOOK if finding.lost_its_line else ""),
+        ("fix", case.fix),
+        ("example", f"llmws explain {case.id}"),
+        ("repeat", repeat),
+    ]
+    return [(label, text) for label, text in labelled if text]
+
+
+def tabulated(labelled: Iterable[tuple[str, str]]) -> list[str]:
+    """Rows as lines of plain text, a label that goes on said once."""
+    lines = []
+    previous = ""
+    for label, text in labelled:
+        lines.append(f"  {label if label != previous else '':9} {text}")
+        previous = label
+    return lines
 
 
 def as_text(report: Report, finding: Finding) -> str:
     """A finding in full, in plain text."""
-    lines = [heading(finding)]
-    previous = ""
-    for label, text in report.rows(finding):
-        lines.append(f"  {label if label != previous else '':9} {text}")
-        previous = label
-    return "\n".join(lines)
+    return "\n".join([heading(finding), *tabulated(report.rows(finding))])
 
 
 def heading(finding: Finding) -> str:

@@ -90,6 +90,15 @@ async def judge(
     return [run.findings[case.id] for case in cases]
 
 
+def lacks(case: Case, transport: Transport, conditions: Conditions) -> list[Need]:
+    """What a case needs and would not have."""
+    has = {
+        Need.LLM: conditions.llm is not None,
+        Need.WEBHOOK: transport.has_webhook and bool(conditions.webhook_key),
+    }
+    return [need for need in Need if need in case.needs and not has[need]]
+
+
 async def absence(
     transport: Transport,
     within_s: float = 0.0,
@@ -187,11 +196,7 @@ class _Run:
 
     def _lacks(self, case: Case) -> bool:
         """Whether a case lacks what it needs; then it is not seen."""
-        has = {
-            Need.LLM: self._conditions.llm is not None,
-            Need.WEBHOOK: self._transport.has_webhook and bool(self._conditions.webhook_key),
-        }
-        lacking = [need for need in Need if need in case.needs and not has[need]]
+        lacking = lacks(case, self._transport, self._conditions)
         for need in lacking[:1]:
             self._found(case, not_seen(need.value))
         return bool(lacking)

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from llmws_tutorial.checks.transport import LineEnded, Socket
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.simulator.address import call_url
+from llmws_tutorial.simulator.endings import ABNORMAL
 from llmws_tutorial.simulator.opening import OPEN_TIMEOUT_S, open_socket
 from llmws_tutorial.simulator.posting import Attempt, Target
 from llmws_tutorial.simulator.webhooks import ANSWER_S
@@ -56,7 +57,7 @@ class Sockets:
     @property
     def has_secret(self) -> bool:
         """Whether the path holds more than one segment: one of them may be a secret."""
-        return len(_segments(self.url)) > 1
+        return has_secret(self.url)
 
     async def open(
         self, call_id: str, *, headers: Mapping[str, str] | None = None, is_wrong: bool = False
@@ -112,13 +113,18 @@ def _ended(error: ConnectionClosed) -> LineEnded:
     if error.rcvd is not None:
         return LineEnded(error.rcvd.code, error.rcvd.reason)
     if error.sent is not None and error.sent.code in _CODES_OF_OURS:
-        return LineEnded(1006, f"a frame that breaks WebSocket itself: {error.sent.reason}")
-    return LineEnded(1006)
+        return LineEnded(ABNORMAL, f"a frame that breaks WebSocket itself: {error.sent.reason}")
+    return LineEnded(ABNORMAL)
 
 
 def _cut(data: str | bytes, pieces: int) -> list[str] | list[bytes]:
     size = -(-len(data) // pieces)
     return [data[at : at + size] for at in range(0, len(data), size)]  # type: ignore[return-value]
+
+
+def has_secret(url: str) -> bool:
+    """Whether a path holds more than one segment: one of them may be a secret."""
+    return len(_segments(url)) > 1
 
 
 def _segments(url: str) -> list[str]:

@@ -23,7 +23,7 @@ from llmws_tutorial.checks.explain import explain, must_mean_something
 from llmws_tutorial.checks.html_report import as_html
 from llmws_tutorial.checks.probe import PATIENCE_S
 from llmws_tutorial.checks.report import Report, as_data, as_github, as_junit
-from llmws_tutorial.checks.runner import Progress
+from llmws_tutorial.checks.runner import Progress, lacks
 from llmws_tutorial.checks.sockets import Sockets
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.simulator.llm_endpoint import served
@@ -129,14 +129,10 @@ def _choose(prefixes: Sequence[str], profile: Profile | None) -> list[Case]:
 
 def _must_have_enough(cases: Sequence[Case], server: _Server) -> None:
     """Refuse to run when every check lacks what it needs: nothing would be seen."""
-    has = {
-        Need.LLM: server.conditions.llm is not None,
-        Need.WEBHOOK: server.transport.has_webhook,
-    }
-    lacking = [{need for need in case.needs if not has[need]} for case in cases]
+    lacking = [lacks(case, server.transport, server.conditions) for case in cases]
     if all(lacking):
         ids = ", ".join(case.id for case in cases)
-        needs = " and ".join(need.value for need in Need if need in set().union(*lacking))
+        needs = " and ".join(need.value for need in Need if any(need in one for one in lacking))
         raise SetupError(f"nothing can be checked: {ids} cannot do without {needs}")
 
 
