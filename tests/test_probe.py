@@ -88,7 +88,7 @@ def said(exchange: Exchange) -> list[str]:
 
 
 def test_what_comes_is_waited_for_no_longer_than_it_takes() -> None:
-    exchange = saw(Right, Open(), Greeted(), Ask(1), moves.Begun(1), Answered(1))
+    exchange = saw(Right, Open(), Greeted(), Ask(1), Answered(1))
     assert missed(exchange) == []
     assert exchange.now_s < 0.5
     turn = exchange.turn(1)
@@ -97,10 +97,9 @@ def test_what_comes_is_waited_for_no_longer_than_it_takes() -> None:
 
 
 def test_what_does_not_come_is_waited_for_once() -> None:
-    exchange = saw(Mute, Open(), Ask(1), Answered(1), Ask(2), moves.Begun(2), Answered(2))
+    exchange = saw(Mute, Open(), Ask(1), Answered(1), Ask(2), Answered(2))
     assert missed(exchange) == [
         (5.0, "wait for the whole answer 1"),
-        (5.0, "wait for the first words of answer 2"),
         (5.0, "wait for the whole answer 2"),
     ]
 
@@ -111,14 +110,10 @@ def test_a_server_that_does_not_greet_may_still_answer() -> None:
 
 
 def test_nobody_is_waited_for_on_a_line_that_has_ended() -> None:
-    exchange = saw(Closing, Open(), Greeted(), Ask(1), moves.Closed(), Answered(1), Ask(2))
+    exchange = saw(Closing, Open(), Greeted(), Ask(1), Answered(1), Ask(2))
     assert missed(exchange) == [(exchange.of(Missed)[0].at_s, "wait for the whole answer 1")]
     assert exchange.now_s < 0.5
     assert len(said(exchange)) == 1
-
-
-def test_a_close_that_does_not_come_is_missed() -> None:
-    assert missed(saw(Mute, Open(), moves.Closed())) == [(5.0, "wait until the server closes")]
 
 
 def test_a_line_that_was_not_opened_has_no_answers() -> None:

@@ -127,17 +127,6 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Begun:
-    """Wait until the first words of an answer are there."""
-
-    response_id: int
-    line: str = "a"
-
-    def __str__(self) -> str:
-        return f"wait for the first words of answer {self.response_id}"
-
-
-@dataclass(frozen=True)
 class Watch:
     """Let some time pass, and see what comes (seconds)."""
 
@@ -173,16 +162,6 @@ class Drop:
         if self.silently:
             return "lose the line, and the server is not told"
         return "drop the line (no close frame)"
-
-
-@dataclass(frozen=True)
-class Closed:
-    """Wait until the server has closed the socket."""
-
-    line: str = "a"
-
-    def __str__(self) -> str:
-        return "wait until the server closes"
 
 
 @dataclass(frozen=True)
@@ -233,11 +212,9 @@ Move = (
     | Ask
     | Send
     | Answered
-    | Begun
     | Watch
     | HangUp
     | Drop
-    | Closed
     | ModelAsked
     | ModelLeft
     | Post

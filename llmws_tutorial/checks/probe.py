@@ -130,16 +130,6 @@ class _Probe:
             within_s=move.within_s and move.within_s * self._conditions.patience_s / PATIENCE_S,
         )
 
-    async def _begun(self, move: moves.Begun) -> None:
-        def has_begun() -> bool:
-            turn = self._exchange.turn(move.response_id, move.line)
-            return turn is not None and bool(turn.sent)
-
-        await self._until(has_begun, move.line, move)
-
-    async def _closed(self, move: moves.Closed) -> None:
-        await self._until(lambda: self._exchange.ended(move.line) is not None, move.line, move)
-
     def _is_complete(self, response_id: int, line: str) -> bool:
         turn = self._exchange.turn(response_id, line)
         return turn is not None and turn.complete_at_s is not None
@@ -218,11 +208,9 @@ class _Probe:
         moves.Ask: _ask,
         moves.Send: _send,
         moves.Answered: _answered,
-        moves.Begun: _begun,
         moves.Watch: _watch,
         moves.HangUp: _hang_up,
         moves.Drop: _drop,
-        moves.Closed: _closed,
         moves.ModelAsked: _model_asked,
         moves.ModelLeft: _model_left,
         moves.Post: _post,
