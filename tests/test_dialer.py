@@ -14,7 +14,16 @@ from websockets.http11 import Request, Response
 
 from llmws_tutorial.errors import CannotConnect
 from llmws_tutorial.messages import CallFacts, Utterance
-from llmws_tutorial.simulator import CallRecord, Choices, Line, State, dial, dialer, place_call
+from llmws_tutorial.simulator import (
+    CallRecord,
+    Choices,
+    Line,
+    State,
+    dial,
+    dialer,
+    new_record,
+    place_call,
+)
 from llmws_tutorial.simulator.caller import Caller
 from llmws_tutorial.simulator.clock import UNPACED
 from llmws_tutorial.simulator.opening import Stage
@@ -168,7 +177,7 @@ def test_two_calls_have_two_ids() -> None:
 
 def test_a_server_that_asks_is_told_the_facts_once() -> None:
     facts = CallFacts(call_type="phone_call", from_number="+15551234567")
-    messages = sent(on_line(Polite(), listen, facts=facts))
+    messages = sent(on_line(Polite(), listen, record=new_record(facts=facts)))
     details = [message for message in messages if "call" in message]
     assert details == [
         {
@@ -280,7 +289,9 @@ def test_silence_lasts_no_longer_where_no_reminder_is_due() -> None:
         assert 10 <= line.record.call.now_s - started_s < 100  # an idle call ends after 600
 
     for speed in (FAST, UNPACED):
-        record = on_line(Polite(), talk, speed=speed, choices=Choices(reminder_max_count=0))
+        record = on_line(
+            Polite(), talk, speed=speed, record=new_record(choices=Choices(reminder_max_count=0))
+        )
         assert (record.call.response_id, record.disconnection_reason) == (0, "user_hangup")
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from llmws_tutorial.simulator import Call, Choices
+from llmws_tutorial.simulator import Call
 from llmws_tutorial.simulator.latency import Latency, measure
 from tests.phone import asked, interrupt, part, pass_s, piece, say, settle
 
 
 def measured(call: Call) -> dict[str, tuple[float, ...]]:
-    parts = measure(call.answers.turns, [], call.choices)
+    parts = measure(call.answers.turns, [])
     return {name: part.values for name, part in parts.items()}
 
 
@@ -68,9 +68,7 @@ def test_turns_come_in_the_order_of_the_call() -> None:
 
 
 def test_a_heartbeat_and_back_is_the_networks_part() -> None:
-    assert measure([], [1.23456, 2], Choices()) == {
-        "llm_websocket_network_rtt": Latency((1.235, 2))
-    }
+    assert measure([], [1.23456, 2]) == {"llm_websocket_network_rtt": Latency((1.235, 2))}
 
 
 @pytest.mark.parametrize(

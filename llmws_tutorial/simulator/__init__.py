@@ -3,8 +3,8 @@
 Where to look, from the logic out to the socket::
 
     a call, without time or I/O   states (the table), call, and what it is made of: answers, turn,
-                                  speech, mouth, verdict, transcript, wishes, timers, endings,
-                                  choices
+                                  speech, voice, mouth, verdict, transcript, wishes, timers,
+                                  endings, choices
     the person who calls          scenario (a file, by yaml_tree and conversion), caller, judge
     time, and who lives           clock, keepalive
     a server to call              memory (a function); address, opening, driver, dialer (a socket)
@@ -21,7 +21,7 @@ verdict.
 from llmws_tutorial.simulator.address import call_url
 from llmws_tutorial.simulator.call import Call
 from llmws_tutorial.simulator.choices import Choices
-from llmws_tutorial.simulator.dialer import Line, dial, place_call
+from llmws_tutorial.simulator.dialer import Line, dial, new_record, place_call
 from llmws_tutorial.simulator.record import CallRecord, Frame
 from llmws_tutorial.simulator.states import State
 from llmws_tutorial.simulator.verdict import Accepted, Drop, Dropped
@@ -38,5 +38,6 @@ __all__ = [
     "State",
     "call_url",
     "dial",
+    "new_record",
     "place_call",
 ]

@@ -35,6 +35,7 @@ from llmws_tutorial.simulator.timers import Timer, Timers
 from llmws_tutorial.simulator.transcript import UNINTELLIGIBLE, Transcript
 from llmws_tutorial.simulator.turn import Action, Kind, Turn
 from llmws_tutorial.simulator.verdict import Accepted, Drop, Dropped, Verdict, read_frame
+from llmws_tutorial.simulator.voice import SteadyVoice, Voice
 from llmws_tutorial.simulator.wishes import Wishes
 
 
@@ -45,6 +46,7 @@ class Call:
         state: where the call stands.
         now_s: the time up to which the call has been brought.
         facts: what a server is told that asks for call_details.
+        voice: who speaks what the agent says.
         answers: the turns of the agent, and which of them still takes content.
         wishes: what the server asked for besides.
         heard: the transcript as it grows.
@@ -54,8 +56,17 @@ class Call:
         disconnection_reason: why the call ended, in the platform's words; None while it goes on.
     """
 
-    def __init__(self, facts: CallFacts | None = None, *, choices: Choices | None = None) -> None:
+    def __init__(
+        self,
+        facts: CallFacts | None = None,
+        *,
+        choices: Choices | None = None,
+        voice: Voice | None = None,
+    ) -> None:
         self.choices = choices or Choices()
+        self.voice = voice or SteadyVoice(
+            delay_s=self.choices.voice_s, words_per_s=self.choices.words_per_s
+        )
         self.facts = facts or CallFacts(call_type="web_call", call_status="ongoing")
         self.state = State.MUTE
         self.now_s = 0.0
@@ -70,6 +81,7 @@ class Call:
         self._timers = Timers()
         self._outbox: list[Request] = []
         self._voice: Turn | None = self.answers.greeting  # the turn that has the agent's voice
+        self._agent_word_s = 0.0  # how long its word takes
         self._mouth = Mouth()
         self._owes_turn = False  # the caller finished while the agent could not be interrupted
         self._reminders = 0
@@ -138,6 +150,27 @@ class Call:
         """Begin to say something, or go on: one word after another, then a pause."""
         self._talk(text.encode(errors="replace").decode().split())  # no half characters
 
+    def caller_is_heard(self, text: str, *, silent_s: float | None = None) -> None:
+        """Take what a recogniser makes of the caller's voice, from its first sound on.
+
+        Args:
+            text: all of it so far, also where it differs from before; empty until there is a word.
+            silent_s: how long the caller has been silent by now (seconds); None while they speak.
+        """
+        words = text.encode(errors="replace").decode().split()
+        is_over = silent_s is not None
+        if self.state is State.ENDED or (is_over and not words and not self._mouth.is_voiced):
+            return
+        if not self._mouth.is_voiced:
+            self._begin_to_talk()
+            self._mouth.open(self.heard.content_of("user"))
+        if words:
+            self._understand(words)
+        self._cut_if_talked_over()
+        if silent_s is not None:
+            self._mouth.close()
+            self._fall_silent(silent_s)
+
     def caller_mumbles(self) -> None:
         """Say something that cannot be understood."""
         self._talk([UNINTELLIGIBLE])
@@ -153,6 +186,10 @@ class Call:
         if self.choices.digits_end_turn and not self._mouth.is_busy:
             self._mouth.stopped_at_s = self.now_s
             self._pause()
+
+    def go_on(self) -> None:
+        """Speak on: a sound that the voice did not have before is there now."""
+        self._speak()
 
     def hang_up(self) -> None:
         """End the call from the caller's side."""
@@ -232,16 +269,25 @@ class Call:
         if turn.speech.is_over:
             self._finish(turn)
         elif turn.speech.next_word is not None:
-            delay_s = 0.0
-            if self.state is not State.SPEAKING:
-                if self.is_caller_talking:
-                    return  # nobody begins to speak while the caller does
-                self._move(Event.VOICE)
-            if turn.voice_at_s is None:
-                delay_s = self.choices.voice_s
-                turn.voice_at_s = self.now_s + delay_s
-                self._update(turntaking="agent_turn")
-            self._timers.set(Timer.AGENT_WORD, self.now_s + delay_s + self._word_s)
+            if self.state is not State.SPEAKING and self.is_caller_talking:
+                return  # nobody begins to speak while the caller does
+            self._begin_word(turn)
+
+    def _begin_word(self, turn: Turn) -> None:
+        if turn.ready_at_s is None:
+            turn.ready_at_s = self.now_s
+        word_s = self.voice.say(turn)
+        if word_s is None:
+            return  # its sound is not there yet
+        delay_s = 0.0
+        if self.state is not State.SPEAKING:
+            self._move(Event.VOICE)
+        if turn.voice_at_s is None:
+            delay_s = self.voice.delay_s(turn)
+            turn.voice_at_s = self.now_s + delay_s
+            self._update(turntaking="agent_turn")
+        self._agent_word_s = word_s
+        self._timers.set(Timer.AGENT_WORD, self.now_s + delay_s + word_s)
 
     def _agent_word(self) -> None:
         turn = cast(Turn, self._voice)  # the timer stops with the voice
@@ -275,6 +321,7 @@ class Call:
         """Cut the agent's voice: the rest is never heard, and its action never done."""
         self._timers.stop(Timer.AGENT_WORD)
         self._voice = None
+        self.voice.hush(turn)
         turn.is_cut = True
         if turn.action is not None:
             self.note(f"{turn.action.name} is forgotten: the agent was interrupted")
@@ -315,13 +362,34 @@ class Call:
     def _talk(self, words: list[str]) -> None:
         if self.state is State.ENDED or not words:
             return
-        if not self.is_caller_talking:
-            self._mouth.words_over = 0
-        if not self._mouth.is_busy:
+        self._begin_to_talk()
+        if Timer.CALLER_WORD not in self._timers:
             self._timers.set(Timer.CALLER_WORD, self.now_s + self._word_s)
         self._mouth.take(words)
-        self._timers.stop(Timer.REMINDER, Timer.END_OF_TURN)
         self._cut_if_talked_over()
+
+    def _begin_to_talk(self) -> None:
+        if not self.is_caller_talking:
+            self._mouth.words_over = 0
+        self._timers.stop(Timer.REMINDER, Timer.END_OF_TURN)
+
+    def _understand(self, words: list[str]) -> None:
+        """Let the open utterance of the caller say what was made out of their voice."""
+        content = self._mouth.understand(words, self.now_s)
+        before = self.heard.content_of("user")
+        if content != before:
+            self._hear("user", content, None)
+            self._update(turntaking=None if before else "user_turn")
+
+    def _fall_silent(self, silent_s: float) -> None:
+        """Wait for the rest of the pause that ends a turn; a mere noise was no turn."""
+        if self._mouth.is_busy:
+            return
+        if self.heard.content_of("user"):
+            self._mouth.stopped_at_s = self.now_s - silent_s
+            self._pause(silent_s)
+        elif self.is_callers_turn:
+            self._set_reminder()
 
     def _caller_word(self) -> None:
         word = self._mouth.say(self.now_s)
@@ -329,16 +397,17 @@ class Call:
         self._hear("user", f"{before} {word}".lstrip(), None if word == UNINTELLIGIBLE else word)
         self._update(turntaking=None if before else "user_turn")
         self._cut_if_talked_over()
-        if self._mouth.is_busy:
+        if self._mouth.has_words:
             self._timers.set(Timer.CALLER_WORD, self.now_s + self._word_s)
-        else:
+        elif not self._mouth.is_voiced:
             self._pause()
 
-    def _pause(self) -> None:
+    def _pause(self, silent_s: float = 0.0) -> None:
         patience = self.choices.hesitation_s * (1 - self.wishes.responsiveness)
+        left_s = max(self.choices.end_of_turn_s + patience - silent_s, 0.0)
         self._reminders = 0
         self._timers.stop(Timer.REMINDER)
-        self._timers.set(Timer.END_OF_TURN, self.now_s + self.choices.end_of_turn_s + patience)
+        self._timers.set(Timer.END_OF_TURN, self.now_s + left_s)
 
     def _end_of_turn(self) -> None:
         self.heard.close("user")
@@ -370,7 +439,8 @@ class Call:
         self._outbox.append(UpdateOnly(turntaking=turntaking, **fields))
 
     def _hear(self, role: str, content: str, word: str | None) -> None:
-        start_s, end_s = round(self.now_s - self._word_s, 3), round(self.now_s, 3)
+        took_s = self._agent_word_s if role == "agent" else self._word_s
+        start_s, end_s = round(self.now_s - took_s, 3), round(self.now_s, 3)
         timed = None if word is None else Word(word=word, start=start_s, end=end_s)
         self.heard.hear(role, content, timed)
         self._timers.set(Timer.INACTIVITY, self.now_s + self.choices.inactivity_s)
@@ -378,6 +448,8 @@ class Call:
     def _end(self, reason: str) -> None:
         if self.state is State.ENDED:
             return
+        if self._voice is not None:
+            self.voice.hush(self._voice)
         self._move(Event.END)
         self.disconnection_reason = reason
         self._timers.clear()

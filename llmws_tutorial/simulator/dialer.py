@@ -18,7 +18,7 @@ from llmws_tutorial.errors import CannotConnect
 from llmws_tutorial.messages import CallFacts
 from llmws_tutorial.simulator.address import call_url
 from llmws_tutorial.simulator.call import Call
-from llmws_tutorial.simulator.caller import Caller
+from llmws_tutorial.simulator.caller import Caller, Fault
 from llmws_tutorial.simulator.choices import Choices
 from llmws_tutorial.simulator.clock import Clock
 from llmws_tutorial.simulator.driver import Condition, Driver
@@ -26,6 +26,7 @@ from llmws_tutorial.simulator.opening import Stage, open_socket
 from llmws_tutorial.simulator.record import CallRecord
 from llmws_tutorial.simulator.scenario import Step
 from llmws_tutorial.simulator.states import State
+from llmws_tutorial.simulator.voice import Voice
 
 ATTEMPTS: Final = 3
 """How often the platform tries to open a socket."""
@@ -90,6 +91,24 @@ class Line:
         self._call.caller_presses(digits)
         await self.until(lambda: not self._call.is_caller_talking)
 
+    def hear(self, text: str, *, silent_s: float | None = None) -> None:
+        """Take what a recogniser makes of the caller's voice; see `Call.caller_is_heard`."""
+        self._driver.catch_up()
+        self._call.caller_is_heard(text, silent_s=silent_s)
+        self._driver.wake()
+
+    def go_on(self) -> None:
+        """Let the agent speak on: its voice has a sound that it did not have before."""
+        self._driver.catch_up()
+        self._call.go_on()
+        self._driver.wake()
+
+    def go_wrong(self, fault: Fault) -> None:
+        """Let something go wrong on the platform's side of the socket."""
+        self._driver.catch_up()
+        if self.is_open:
+            self._driver.go_wrong(fault)
+
     async def until(self, condition: Condition) -> None:
         """Wait until something about the call is so, or it has ended."""
         await self._driver.until(condition)
@@ -110,26 +129,26 @@ class Line:
 @contextlib.asynccontextmanager
 async def dial(
     url: str,
+    record: CallRecord | None = None,
+    caller: Caller | None = None,
     *,
-    call_id: str | None = None,
     speed: float = 1.0,
-    facts: CallFacts | None = None,
-    choices: Choices | None = None,
+    progress: Progress | None = None,
 ) -> AsyncIterator[Line]:
     """Open a call to a server; leaving the block hangs up.
 
     Args:
         url: where the server's calls live, without a call id (ws, wss, http or https).
-        call_id: the id to append; None makes one up.
+        record: of the call that is about to be placed, as `new_record` makes it; None: a new one.
+        caller: who acts on the call besides whoever holds the line; None: nobody.
         speed: how many times faster than on a phone people speak and wait (above 0).
-        facts: what the server is told that asks for call_details.
-        choices: what the stand-in does where nothing is documented.
+        progress: told how far the dialling has come.
 
     Raises:
         CannotConnect: when the call never came about, with the stage reached and the likely fix.
     """
-    record = new_record(call_id, facts, choices)
-    driver = _driver(url, record, Caller(), clock=Clock(speed))
+    record = record or new_record()
+    driver = _driver(url, record, caller or Caller(), clock=Clock(speed), progress=progress)
     await driver.open()
     running = asyncio.create_task(driver.run())
     line = Line(driver)
@@ -172,12 +191,23 @@ async def place_call(
 
 
 def new_record(
-    call_id: str | None = None, facts: CallFacts | None = None, choices: Choices | None = None
+    call_id: str | None = None,
+    facts: CallFacts | None = None,
+    choices: Choices | None = None,
+    *,
+    voice: Voice | None = None,
 ) -> CallRecord:
-    """Begin the record of a call that is about to be placed."""
+    """Begin the record of a call that is about to be placed.
+
+    Args:
+        call_id: the id to append to a server's URL; None makes one up.
+        facts: what the server is told that asks for call_details.
+        choices: what the stand-in does where nothing is documented.
+        voice: who speaks what the agent says; None: a steady one, without a sound.
+    """
     call_id = call_id or f"call_{secrets.token_hex(8)}"
     facts = facts or CallFacts(call_type="web_call", call_id=call_id, call_status="ongoing")
-    call = Call(facts, choices=choices)
+    call = Call(facts, choices=choices, voice=voice)
     return CallRecord(call_id, call, started_ms=time.time_ns() // 1_000_000)
 
 

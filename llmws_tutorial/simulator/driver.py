@@ -112,7 +112,7 @@ class Driver:
         faults = self._caller.advance(self._call, self._clock.now_s())
         self._queue(self._call.take())
         for fault in faults:
-            self._go_wrong(fault)
+            self.go_wrong(fault)
         self._clock.pace(self._call.now_s, waits_for_server=self._call.waits_for_server)
         now_s = time.monotonic()
         if self._is_slow:
@@ -139,6 +139,22 @@ class Driver:
     def wake(self) -> None:
         """Look at the call again: something was done to it from outside."""
         self._news.set()
+
+    def go_wrong(self, fault: Fault) -> None:
+        """Let something go wrong now."""
+        self._call.note(f"fault: {fault.kind}")
+        self.wake()  # the script goes on after it
+        match fault.kind:
+            case "drop_line":
+                self._break(Loss.DROP)
+            case "slow":
+                self._slow_until_s = self._call.now_s + fault.seconds
+            case "garble":
+                self._outbox.append(fault.text)
+            case _ if self._asked is not None:  # resend
+                self._outbox.append(self._asked)
+            case _:
+                self._call.note("nothing was asked yet that could be sent again")
 
     def _is_so(self, condition: Condition, by_s: float) -> bool:
         return self._call.state is State.ENDED or self._call.now_s >= by_s or condition()
@@ -321,21 +337,6 @@ class Driver:
             if socket is not None:
                 socket.transport.abort()
             await asyncio.wait(tasks)
-
-    def _go_wrong(self, fault: Fault) -> None:
-        self._call.note(f"fault: {fault.kind}")
-        self.wake()  # the script goes on after it
-        match fault.kind:
-            case "drop_line":
-                self._break(Loss.DROP)
-            case "slow":
-                self._slow_until_s = self._call.now_s + fault.seconds
-            case "garble":
-                self._outbox.append(fault.text)
-            case _ if self._asked is not None:  # resend
-                self._outbox.append(self._asked)
-            case _:
-                self._call.note("nothing was asked yet that could be sent again")
 
 
 def _asks(message: Request | str) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmws_tutorial.simulator.choices import Choices
 from llmws_tutorial.simulator.turn import Turn
 
 
@@ -43,15 +42,14 @@ class Latency:
         }
 
 
-def measure(
-    turns: Sequence[Turn], round_trips_ms: Sequence[float], choices: Choices
-) -> dict[str, Latency]:
+def measure(turns: Sequence[Turn], round_trips_ms: Sequence[float]) -> dict[str, Latency]:
     """The parts that a stand-in can know; one that never happened is left out.
 
     Returns:
         ``e2e``: the caller stops until the agent's first sound. ``llm``: the request until the
-        first sentence is there. ``llm_websocket_network_rtt``: a heartbeat and back. ``tts``: the
-        stand-in's own voice, a choice. ``asr`` is never there: nobody has to hear.
+        first sentence is there. ``llm_websocket_network_rtt``: a heartbeat and back. ``tts``: from
+        when the voice could have begun until it did. ``asr`` is never there: a dashboard that
+        listens counts it into ``e2e``.
     """
     answered = [turn for turn in turns if turn.kind in ("response", "reminder")]
     voiced = [turn for turn in answered if turn.voice_at_s is not None]
@@ -63,7 +61,11 @@ def measure(
         ],
         "llm": [turn.first_sentence_ms for turn in answered if turn.first_sentence_ms is not None],
         "llm_websocket_network_rtt": list(round_trips_ms),
-        "tts": [choices.voice_s * 1000 for _ in voiced],
+        "tts": [
+            (turn.voice_at_s - turn.ready_at_s) * 1000
+            for turn in voiced
+            if turn.voice_at_s is not None and turn.ready_at_s is not None
+        ],
     }
     return {
         name: Latency(tuple(round(value, 3) for value in values))

@@ -18,11 +18,46 @@ class Mouth:
         self.words_over = 0
         self.stopped_at_s: float | None = None
         self._words: deque[str] = deque()
+        self._before: str | None = None
+        self._understood = 0
 
     @property
     def is_busy(self) -> bool:
+        """Whether there are words left, or a voice is heard."""
+        return self.has_words or self.is_voiced
+
+    @property
+    def has_words(self) -> bool:
         """Whether there are words left."""
         return bool(self._words)
+
+    @property
+    def is_voiced(self) -> bool:
+        """Whether a voice is heard, whose words only a recogniser knows."""
+        return self._before is not None
+
+    def open(self, before: str) -> None:
+        """Begin to sound.
+
+        Args:
+            before: what the open utterance says already.
+        """
+        self._before, self._understood = before, 0
+
+    def understand(self, words: Sequence[str], now_s: float) -> str:
+        """Take all words that were made out of the voice so far.
+
+        Returns:
+            What the open utterance says with them.
+        """
+        self.words_over += max(len(words) - self._understood, 0)
+        self._understood = max(len(words), self._understood)
+        self.stopped_at_s = now_s
+        return " ".join([*(self._before or "").split(), *words])
+
+    def close(self) -> None:
+        """Stop to sound."""
+        self._before = None
 
     def take(self, words: Sequence[str]) -> None:
         """Get more words to say."""
@@ -32,6 +67,8 @@ class Mouth:
         """Finish one word; the answer is that word."""
         self.words_over += 1
         self.stopped_at_s = now_s
+        if self._before is not None:  # typed while a voice is heard
+            self._before = f"{self._before} {self._words[0]}"
         return self._words.popleft()
 
     def talks_over(self, speech: Speech, needed: float, now_s: float) -> bool:
@@ -57,3 +94,4 @@ class Mouth:
     def shut(self) -> None:
         """Forget what is left."""
         self._words.clear()
+        self.close()

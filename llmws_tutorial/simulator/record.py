@@ -94,7 +94,7 @@ class CallRecord:
     @property
     def latency(self) -> dict[str, Latency]:
         """How long things took, by the platform's names."""
-        return measure(self.turns, self.round_trips_ms, self.call.choices)
+        return measure(self.turns, self.round_trips_ms)
 
     def keep(self, frame: Frame) -> None:
         """Take one frame into the record."""

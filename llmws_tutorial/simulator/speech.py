@@ -43,6 +43,11 @@ class Speech:
         return self.text[: self._heard_to]
 
     @property
+    def ready(self) -> str:
+        """What may be spoken so far: whole sentences, or all of it once nothing more comes."""
+        return self.text[: self._ready_to]
+
+    @property
     def has_sentence(self) -> bool:
         """Whether there was ever enough to begin to speak."""
         return self.words_heard > 0 or self._next() is not None

@@ -39,6 +39,7 @@ class Turn:
         speech: its text, sent and heard.
         first_sentence_at_s: when there was enough to begin to speak; None if there never was.
         complete_at_s: when its last piece came; None if it never did.
+        ready_at_s: when a voice could have begun with it: there was enough, and nobody spoke.
         voice_at_s: when its first word began to sound; None if none did.
         is_cut: whether the caller, or an interrupt, cut it short.
         actions: what it asked for so far.
@@ -52,6 +53,7 @@ class Turn:
     speech: Speech = field(default_factory=Speech)
     first_sentence_at_s: float | None = None
     complete_at_s: float | None = None
+    ready_at_s: float | None = None
     voice_at_s: float | None = None
     is_cut: bool = False
     actions: dict[ActionName, Action] = field(default_factory=dict)

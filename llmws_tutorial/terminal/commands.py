@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from llmws_tutorial.errors import SetupError
-from llmws_tutorial.simulator import Choices, dial
+from llmws_tutorial.simulator import Choices, dial, new_record
 from llmws_tutorial.simulator.choices import choose
 from llmws_tutorial.simulator.playing import SPEED, Manner, Outcome
 from llmws_tutorial.simulator.recording import Recorder, read_recording
@@ -123,7 +123,7 @@ def replay_calls(
 async def _call(url: str, say: list[str] | None, choices: Choices, manner: Manner) -> None:
     console = Console(highlight=False, soft_wrap=True)
     async with (
-        dial(url, speed=manner.speed, choices=choices) as line,
+        dial(url, new_record(choices=choices), speed=manner.speed) as line,
         witnessed(line.record, manner.recorder, manner.webhooks),
     ):
         await talk(line, say, console=console)

@@ -1,0 +1,49 @@
+"""Who speaks the agent's words: how long until the first sound, and how long each word takes.
+
+A call asks its voice for every word, and goes on when that word is over. A real voice needs a
+moment until a sentence has a sound; until then it has no answer, and whoever holds the call tells
+it to `Call.go_on` once there is one.
+"""
+
+from typing import Protocol
+
+from llmws_tutorial.simulator.turn import Turn
+
+
+class Voice(Protocol):
+    """Speaks what the agent says, word by word, and is told when to stop."""
+
+    def delay_s(self, turn: Turn) -> float:
+        """How long it takes from now until a turn's first sound (seconds)."""
+        ...
+
+    def say(self, turn: Turn) -> float | None:
+        """Begin the next word of a turn.
+
+        Returns:
+            How long it takes (seconds); None when its sound is not there yet.
+        """
+        ...
+
+    def hush(self, turn: Turn) -> None:
+        """Stop in mid-word: nothing more of the turn is heard."""
+        ...
+
+
+class SteadyVoice:
+    """A voice without a sound: each word takes as long as any other."""
+
+    def __init__(self, *, delay_s: float, words_per_s: float) -> None:
+        self._delay_s = delay_s
+        self._word_s = 1 / words_per_s
+
+    def delay_s(self, turn: Turn) -> float:
+        """How long it takes until the first sound: always the same."""
+        return self._delay_s
+
+    def say(self, turn: Turn) -> float:
+        """Begin the next word; all words take the same time."""
+        return self._word_s
+
+    def hush(self, turn: Turn) -> None:
+        """Stop: there is no sound to stop."""
