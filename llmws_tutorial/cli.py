@@ -34,6 +34,7 @@ from llmws_tutorial.terminal import (
     call,
     check_server,
     explain_checks,
+    open_dashboard,
     replay_calls,
     run_scenarios,
     serve_model,
@@ -189,6 +190,7 @@ def schema(
 for command in (call, run_scenarios, replay_calls, check_server, explain_checks):
     app.command(command.__name__.partition("_")[0])(command)
 app.command("llm")(serve_model)
+app.command("dashboard")(open_dashboard)
 
 
 async def _demo(url: str) -> None:

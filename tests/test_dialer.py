@@ -428,9 +428,9 @@ def refusing(times: int) -> Callable[[ServerConnection, Request], Response | Non
     return process
 
 
-def attempted(times: int, speed: float) -> tuple[list[tuple[int, Stage]], float]:
+def attempted(times: int, speed: float) -> tuple[list[tuple[int, Stage | CannotConnect]], float]:
     """Dial a server that refuses so many times: the stages reached, and how long it took."""
-    stages: list[tuple[int, Stage]] = []
+    stages: list[tuple[int, Stage | CannotConnect]] = []
 
     async def run() -> float:
         process = refusing(times)

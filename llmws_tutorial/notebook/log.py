@@ -9,7 +9,7 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 KEPT_LINES: Final = 10_000
@@ -26,6 +26,7 @@ class ServerLog(logging.Handler):
     def __init__(self) -> None:
         super().__init__(level=logging.INFO)
         self.is_shown = False
+        self._followers: list[Callable[[str], None]] = []
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._grown = threading.Condition()
         self._cell = _current_cell()
@@ -48,12 +49,18 @@ class ServerLog(logging.Handler):
         for name in _LOGGERS:
             logging.getLogger(name).removeHandler(self)
 
+    def follow(self, told: Callable[[str], None]) -> None:
+        """Have somebody told each line from now on, on the server's own thread."""
+        self._followers.append(told)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record as a line, and show it where that is possible."""
         line = self.format(record)
         with self._grown:
             self._lines.append(line)
             self._grown.notify_all()
+        for told in self._followers:
+            told(line)
         if self.is_shown and (self._cell is not None or _ipython() is None):
             print(line, file=sys.stdout, flush=True)
 

@@ -54,6 +54,12 @@ def hints(url: str) -> list[str]:
     return found
 
 
+def is_local(url: str) -> bool:
+    """Whether a URL surely leads to this machine; one that cannot be dialled leads nowhere."""
+    parts = _split(url)
+    return parts is None or _is_loopback(parts.hostname or "")
+
+
 def dialled(url: str) -> SplitResult:
     """The parts of a URL as the platform reads them: ws or wss, and no fragment.
 

@@ -33,8 +33,8 @@ ATTEMPTS: Final = 3
 BETWEEN_ATTEMPTS_S: Final = 3.0
 """How long it waits before it tries again (seconds, of people's time)."""
 
-Progress = Callable[[int, Stage], None]
-"""Told about each attempt (1 and up) and the stage that it has reached."""
+Progress = Callable[[int, Stage | CannotConnect], None]
+"""Told about each attempt (1 and up): the stage that it has reached, or why it failed."""
 
 
 class Line:
@@ -78,6 +78,12 @@ class Line:
         self._driver.catch_up()
         by_s = self._call.now_s + self._call.wishes.reminder_trigger_s
         await self._driver.until(lambda: not self._call.is_callers_turn, by_s=by_s)
+
+    async def skip_silence(self) -> None:
+        """Let the rest of a silence pass at once: up to what the platform does about it."""
+        self._driver.catch_up()
+        if self._call.is_callers_turn:
+            self._driver.skip_to(self._call.due_s)
 
     async def mumble(self) -> None:
         """Say something that cannot be understood."""
@@ -251,10 +257,11 @@ async def _open(target: str, clock: Clock, progress: Progress) -> ClientConnecti
     for attempt in range(1, ATTEMPTS):
         try:
             return await open_socket(target, progress=partial(progress, attempt))
-        except CannotConnect:
+        except CannotConnect as error:
+            progress(attempt, error)
             await asyncio.sleep(clock.wall_s_of_people(BETWEEN_ATTEMPTS_S))
     return await open_socket(target, progress=partial(progress, ATTEMPTS))
 
 
-def _ignore(attempt: int, stage: Stage) -> None:
+def _ignore(attempt: int, reached: Stage | CannotConnect) -> None:
     """Nobody wants to know."""

@@ -136,6 +136,11 @@ class Driver:
         finally:
             self._awaited.pop(told, None)
 
+    def skip_to(self, at_s: float) -> None:
+        """Let the time until then pass at once (seconds of the call)."""
+        self._clock.skip_to(at_s)
+        self.wake()
+
     def wake(self) -> None:
         """Look at the call again: something was done to it from outside."""
         self._news.set()

@@ -95,12 +95,25 @@ async def play(name: str, scenario: Scenario, url: str, manner: Manner | None = 
     return Outcome(name, scenario, records, tuple(wrongs), time.monotonic() - started_s)
 
 
+def cast(scenario: Scenario, choices: Mapping[str, Any] | None = None) -> tuple[CallRecord, Caller]:
+    """Prepare one call of a scenario: its record, and the caller who knows the script.
+
+    Args:
+        scenario: what happens.
+        choices: settings of the stand-in by name; those of the scenario come first.
+
+    Raises:
+        SetupError: when there is no such choice.
+    """
+    call_id = f"call_{secrets.token_hex(8)}"
+    facts = _facts(scenario.call or CallOf(), call_id)
+    record = new_record(call_id, facts, choose({**(choices or {}), **scenario.choices}))
+    return record, Caller(scenario.steps, patience_s=scenario.patience_s)
+
+
 async def _call(scenario: Scenario, url: str, manner: Manner) -> tuple[CallRecord, list[str]]:
     about = scenario.call or CallOf()
-    choices = choose({**manner.choices, **scenario.choices})
-    call_id = f"call_{secrets.token_hex(8)}"
-    record = new_record(call_id, _facts(about, call_id), choices)
-    caller = Caller(scenario.steps, patience_s=scenario.patience_s)
+    record, caller = cast(scenario, manner.choices)
     async with witnessed(record, manner.recorder, manner.webhooks):
         try:
             await act(fill(url, about.variables), record, caller, speed=manner.speed)

@@ -5,6 +5,7 @@ text, one after another: heard up to here, ready to be spoken up to here, sent u
 """
 
 import re
+from itertools import pairwise
 from typing import Final
 
 _CLOSING: Final = "[\"')\\]\u201d\u2019\u00bb\u300d\u300f]*"  # quotes and brackets, also wide ones
@@ -17,6 +18,18 @@ _WORD: Final = re.compile(
 )
 _LONGEST_END: Final = 8
 """How far back the end of a sentence can begin that only a new chunk makes one."""
+
+
+def sentences(text: str) -> list[str]:
+    """Cut a text after each sentence; joined again the pieces are the text."""
+    ends = [found.end() for found in _SENTENCE_END.finditer(text)]
+    edges = [0, *ends, len(text)]
+    return [text[start:end] for start, end in pairwise(edges) if start < end]
+
+
+def word_starts(text: str) -> list[int]:
+    """Where each word of a text begins, as they are spoken one by one."""
+    return [found.start() for found in _WORD.finditer(text)]
 
 
 class Speech:
@@ -57,6 +70,12 @@ class Speech:
         """The next word that may be spoken; None when the text has run dry."""
         found = self._next()
         return found[0] if found else None
+
+    @property
+    def next_at(self) -> int | None:
+        """Where in the text the next word begins that may be spoken; None: it has run dry."""
+        found = self._next()
+        return found.start() if found else None
 
     @property
     def is_over(self) -> bool:

@@ -41,7 +41,6 @@ class _Said:
 
     def close(self) -> None:
         self.packed = self.pack()
-        self.content = ""
         self.words = []
 
 
@@ -67,6 +66,10 @@ class Transcript:
     def entries(self) -> tuple[Entry, ...]:
         """What was said and done, as objects."""
         return unpack_entries(self.pack_woven())
+
+    def said_since(self, number: int) -> list[tuple[str, str]]:
+        """Who said what from an utterance on (0 and up): role and content, as of now."""
+        return [(said.role, said.content) for said in self._said[number:]]
 
     def hear(self, role: str, content: str, word: Word | None) -> None:
         """Let a speaker's open utterance be this long now; the first word opens one."""

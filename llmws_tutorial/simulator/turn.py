@@ -37,6 +37,7 @@ class Turn:
         asked_at_s: when the request went out; for a greeting, when the call began.
         stopped_at_s: when the caller had said the last word before; None if nobody had.
         speech: its text, sent and heard.
+        first_piece_at_s: when its first piece came; None if none did.
         first_sentence_at_s: when there was enough to begin to speak; None if there never was.
         complete_at_s: when its last piece came; None if it never did.
         ready_at_s: when a voice could have begun with it: there was enough, and nobody spoke.
@@ -51,6 +52,7 @@ class Turn:
     asked_at_s: float
     stopped_at_s: float | None = None
     speech: Speech = field(default_factory=Speech)
+    first_piece_at_s: float | None = None
     first_sentence_at_s: float | None = None
     complete_at_s: float | None = None
     ready_at_s: float | None = None
@@ -96,6 +98,8 @@ class Turn:
             is_last=piece.content_complete,
             is_protected=piece.no_interruption_allowed,
         )
+        if self.first_piece_at_s is None:
+            self.first_piece_at_s = now_s
         if piece.content_complete:
             self.complete_at_s = now_s
         if self.first_sentence_at_s is None and self.speech.has_sentence:

@@ -2,6 +2,15 @@
 
 from llmws_tutorial.terminal.checking import check_server, explain_checks
 from llmws_tutorial.terminal.commands import call, replay_calls, run_scenarios
+from llmws_tutorial.terminal.dashboard import open_dashboard
 from llmws_tutorial.terminal.scripted_model import serve_model
 
-__all__ = ["call", "check_server", "explain_checks", "replay_calls", "run_scenarios", "serve_model"]
+__all__ = [
+    "call",
+    "check_server",
+    "explain_checks",
+    "open_dashboard",
+    "replay_calls",
+    "run_scenarios",
+    "serve_model",
+]

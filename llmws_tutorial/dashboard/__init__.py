@@ -1,0 +1,24 @@
+"""The platform's dashboard, on this machine: make a web call, hear the agent, see every frame.
+
+From the page inwards::
+
+    page/       what the browser runs: modules and web components, as they are
+    access      who may use it
+    app         the page and its socket; tab: what one page is told
+    commands    what a page may ask
+    desk        what all pages share; it obeys the commands
+    live_call   one call while it goes on; view: what pages see of it; history: calls on disk
+    speaker     the agent's voice in pieces; mouth: the kit's own voice
+    ears        the caller's voice
+    judging     checks, scenarios, two calls compared; lesson: what there is to try
+
+A frame from a server lands in the call's record, as with every caller of the simulator; `live_call`
+has it written to disk, `view` makes a row of it, and each `tab` sends the row to its page.
+"""
+
+from llmws_tutorial.dashboard.access import Access
+from llmws_tutorial.dashboard.app import create_dashboard
+from llmws_tutorial.dashboard.desk import Desk
+from llmws_tutorial.dashboard.history import Shelf
+
+__all__ = ["Access", "Desk", "Shelf", "create_dashboard"]

@@ -1,0 +1,91 @@
+// What the page knows. Panels read it and are told what has changed, by the type of the event.
+//
+// An event of the dashboard is applied first and handed on then. Beside those there are
+//   shown         another call is shown: the live one, or one that was opened from the history
+//   connected     the dashboard is there (after hello)
+//   disconnected  it is not, and is tried again
+//   locked        the token is wrong
+
+export class Store extends EventTarget {
+  hello = null; // what the dashboard said of itself
+  url = ""; // the server to call, as typed
+  voice = { kind: "captions", no_kit: "", no_ears: "" };
+  live = null; // the call that goes on, or went on last
+  opened = null; // a call from the history, if one is being looked at
+  history = [];
+  check = null; // the run of checks: its status
+  findings = new Map();
+  serverLines = [];
+  isSounding = false;
+  isConnected = false;
+
+  /** The call that the panels show: {call_id, url, title, started_ms, frames, items, log, status}. */
+  get shown() {
+    return this.opened ?? this.live;
+  }
+
+  /** Whether what is shown is the live call, so that one can talk in it. */
+  get isLive() {
+    return this.opened === null;
+  }
+
+  /** Whether a call goes on. */
+  get isCalling() {
+    return this.live !== null && !this.live.status.is_over;
+  }
+
+  /** Be told about events of a type; a panel that is removed stops with its signal. */
+  on(type, listener, signal) {
+    this.addEventListener(type, ({ detail }) => listener(detail), { signal });
+  }
+
+  /** Take one event. */
+  apply(event) {
+    this.#TAKE[event.type]?.(event);
+    this.dispatchEvent(new CustomEvent(event.type, { detail: event }));
+  }
+
+  /** Look at the live call again. */
+  showLive() {
+    this.opened = null;
+    this.apply({ type: "shown" });
+  }
+
+  #ofLive = (change) => (event) => {
+    if (this.live?.call_id === event.call_id) change(this.live, event);
+  };
+
+  #TAKE = {
+    hello: (event) => {
+      this.isConnected = true;
+      this.hello = event;
+      this.voice = event.voice;
+      this.url ||= event.url;
+      this.serverLines = [];
+      queueMicrotask(() => this.apply({ type: "connected" }));
+    },
+    disconnected: () => (this.isConnected = false),
+    call: (event) => {
+      this.live = event;
+      this.opened = null;
+      queueMicrotask(() => this.apply({ type: "shown" }));
+    },
+    opened: (event) => {
+      this.opened = event;
+      queueMicrotask(() => this.apply({ type: "shown" }));
+    },
+    frame: this.#ofLive((call, event) => call.frames.push(event)),
+    item: this.#ofLive((call, event) => (call.items[event.place] = event)),
+    line: this.#ofLive((call, event) => call.log.push(event)),
+    status: this.#ofLive((call, event) => (call.status = event)),
+    voice: (event) => (this.voice = event),
+    sounding: (event) => (this.isSounding = event.here),
+    history: (event) => (this.history = event.calls),
+    server_line: (event) => this.serverLines.push(event),
+    check: (event) => {
+      if (!event.is_over) this.findings.clear();
+      this.check = event;
+    },
+    finding: (event) => this.findings.set(event.id, event),
+  };
+}
