@@ -30,6 +30,8 @@ from llmws_tutorial.simulator.judge import judge
 from llmws_tutorial.simulator.playing import cast, fill
 from llmws_tutorial.simulator.scenario import CallOf, Scenario, load
 
+VOICE_S: Final = 5.0
+"""How long a call waits for the agent's voice to be loaded (seconds)."""
 MOST_LINES: Final = 2000
 """How many lines of the server's log a page is told when it comes."""
 _log: Final = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ class Desk:
         self._kind: VoiceKind | None = None  # None: the best there is
         self._mouth: NeuralVoice | str = "the kit's voice is still being loaded"
         self._recogniser: Recogniser | str = "recognition is still being loaded"
+        self._loading: asyncio.Task[None]
         self._ears: dict[Tab, Ears] = {}
         self._call: LiveCall | None = None
         self._calling: asyncio.Task[None] | None = None
@@ -81,7 +84,8 @@ class Desk:
 
     async def open(self) -> None:
         """Load what takes a moment, in the background, and follow the server's log."""
-        self._start(self._load())
+        self._loading = self._start(self._load_mouth())
+        self._start(self._load_recogniser())
         if self._log is not None:
             loop = asyncio.get_running_loop()
             for line in self._log:
@@ -162,14 +166,22 @@ class Desk:
         """Place a call, in place of the one that may still go on."""
         if self._calling is not None:
             self._calling.cancel()
-        kind = self._voice_kind()
-        speaker = Speaker(kind, self._mouth if isinstance(self._mouth, NeuralVoice) else None)
+        speaker = Speaker()
         if speed == 1.0:
             view.record.call.voice = speaker
-        self._call = LiveCall(view, speaker, tell=self._tell, shelf=self.shelf)
+        self._call = call = LiveCall(view, speaker, tell=self._tell, shelf=self.shelf)
         self._sound_to(tab)
         self._tell(view.snapshot())
-        self._calling = self._start(self._call.run(caller, speed=speed))
+
+        async def run() -> None:
+            if self._kind is None:
+                view.stage = "the agent's voice is being loaded"
+                await asyncio.wait([self._loading], timeout=VOICE_S)
+            speaker.kind = self._voice_kind()
+            speaker.mouth = self._mouth if isinstance(self._mouth, NeuralVoice) else None
+            await call.run(caller, speed=speed)
+
+        self._calling = self._start(run())
         self._calling.add_done_callback(lambda _: self._tell_history())
         return self._calling
 
@@ -341,13 +353,20 @@ class Desk:
             return self._kind
         return "captions" if isinstance(self._mouth, str) else "kit"
 
-    async def _load(self) -> None:
-        for name, make in (("_mouth", NeuralVoice), ("_recogniser", Recogniser)):
-            try:
-                setattr(self, name, await asyncio.to_thread(make))
-            except SetupError as error:
-                setattr(self, name, str(error))
-            self._tell(self._voice())
+    async def _load_mouth(self) -> None:
+        try:
+            self._mouth = await asyncio.to_thread(NeuralVoice)
+        except SetupError as error:
+            self._mouth = str(error)
+        self._tell(self._voice())
+
+    async def _load_recogniser(self) -> None:
+        await asyncio.wait([self._loading])  # whoever comes wants to hear first
+        try:
+            self._recogniser = await asyncio.to_thread(Recogniser)
+        except SetupError as error:
+            self._recogniser = str(error)
+        self._tell(self._voice())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -98,21 +98,22 @@ class Speaker:
 
     Attributes:
         kind: how it speaks.
+        mouth: the kit's own voice, if it is there.
         listener: the page that the sound comes to; None: nobody listens.
         go_on: called when a word can be spoken that could not before.
     """
 
-    def __init__(self, kind: VoiceKind, mouth: Sounding | None = None) -> None:
+    def __init__(self, kind: VoiceKind = "captions", mouth: Sounding | None = None) -> None:
         """Prepare to speak.
 
         Args:
-            kind: how to speak.
+            kind: how to speak; may be set until the first word.
             mouth: the kit's own voice; without one, `kind` is another.
         """
         self.kind = kind
+        self.mouth = mouth
         self.listener: Listener | None = None
         self.go_on: Callable[[], None] = lambda: None
-        self._mouth = mouth
         self._pieces: list[Piece] = []
         self._of_turn: dict[Turn, list[Piece]] = {}
         self._cut_to: dict[Turn, int] = {}
@@ -190,9 +191,9 @@ class Speaker:
         if piece.is_prepared:
             return
         piece.is_prepared = True
-        if self.kind == "kit" and self._mouth is not None:
+        if self.kind == "kit" and self.mouth is not None:
             loop = asyncio.get_running_loop()
-            work = loop.run_in_executor(self._worker, self._mouth.sound, piece.text)
+            work = loop.run_in_executor(self._worker, self.mouth.sound, piece.text)
             work.add_done_callback(lambda done: self._sounds(piece, done))
             return
         if self.kind == "captions":
