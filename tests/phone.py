@@ -4,9 +4,37 @@ import json
 from typing import Any, Final
 
 from llmws_tutorial.simulator import Call, Choices, Dropped
+from llmws_tutorial.simulator.turn import Turn
 
 PACE: Final[dict[str, Any]] = {"words_per_s": 2.0, "voice_s": 0.25, "end_of_turn_s": 0.5}
 """Times that a float holds exactly: a word takes half a second."""
+
+MUMBLE: Final = "(unintelligible audio)"
+
+
+class LateVoice:
+    """A voice that has a sound as soon as a test lets it, for so many letters of a turn.
+
+    A word takes an eighth of a second a letter.
+    """
+
+    def __init__(self, letters: int = 1000) -> None:
+        self.letters = letters
+        self.asked: list[str] = []
+        self.hushed: list[Turn] = []
+
+    def delay_s(self, turn: Turn) -> float:
+        return 0.125
+
+    def say(self, turn: Turn) -> float | None:
+        word, at = turn.speech.next_word, turn.speech.next_at
+        assert word is not None
+        assert at is not None
+        self.asked.append(word)
+        return len(word) / 8 if at < self.letters else None
+
+    def hush(self, turn: Turn) -> None:
+        self.hushed.append(turn)
 
 
 def event(kind: str, **fields: Any) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from llmws_tutorial.errors import CannotConnect
-from llmws_tutorial.simulator.address import call_url, hints
+from llmws_tutorial.simulator.address import call_url, hints, is_local
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,22 @@ def test_a_url_with_two_faults_has_two_hints() -> None:
 def test_a_url_that_cannot_be_dialled_comes_with_its_hints() -> None:
     with pytest.raises(CannotConnect, match=r"; \{\{port\}\} is not filled in: write its value$"):
         call_url("ws://host:{{port}}/x/", "c1")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_so"),
+    [
+        ("ws://127.0.0.1:3000/x/", True),
+        ("wss://[::1]/x/", True),
+        ("http://LOCALHOST:3000/x/", True),
+        ("ws://my.localhost/x/", True),
+        ("ws://localhost.example.com/x/", False),
+        ("ws://127.0.0.1@example.com/x/", False),
+        ("ws://10.0.0.1/x/", False),
+        ("ws://0.0.0.0/x/", False),
+        ("ftp://example.com/", True),  # it cannot be dialled
+        ("", True),
+    ],
+)
+def test_whether_a_url_leads_to_this_machine(url: str, is_so: bool) -> None:
+    assert is_local(url) is is_so

@@ -24,10 +24,11 @@ from llmws_tutorial.simulator import (
     new_record,
     place_call,
 )
-from llmws_tutorial.simulator.caller import Caller
+from llmws_tutorial.simulator.caller import Caller, Fault
 from llmws_tutorial.simulator.clock import UNPACED
 from llmws_tutorial.simulator.opening import Stage
 from llmws_tutorial.simulator.scenario import Step
+from tests.phone import LateVoice
 from tests.sockets import Handler, served
 from tests.wrong_servers import Mute, Polite, frame
 
@@ -295,6 +296,90 @@ def test_silence_lasts_no_longer_where_no_reminder_is_due() -> None:
         assert (record.call.response_id, record.disconnection_reason) == (0, "user_hangup")
 
 
+def test_the_rest_of_a_silence_is_skipped_up_to_the_reminder() -> None:
+    async def talk(line: Line) -> None:
+        await line.listen(5)
+        await line.skip_silence()
+        await line.until(lambda: line.record.call.response_id == 1)
+        assert 10.5 < line.record.call.now_s < 11
+        assert await line.listen(5) == "Yes."
+
+    started = time.monotonic()
+    on_line(Polite(), talk, speed=1.0)
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [Choices(reminder_max_count=0), Choices(inactivity_s=5.0), Choices(max_duration_s=5.0)],
+)
+def test_a_silence_that_no_reminder_ends_is_not_skipped(choices: Choices) -> None:
+    async def talk(line: Line) -> None:
+        await line.listen(5)
+        await line.skip_silence()
+        assert line.record.log[-1].text == "no reminder is due: there is no silence to skip"
+        assert (line.is_open, line.record.call.now_s < 2) == (True, True)
+        await line.hang_up()
+        await line.skip_silence()
+        assert line.record.log[-1].text == "the call ended: user_hangup"
+
+    on_line(Polite(), talk, speed=1.0, record=new_record(choices=choices))
+
+
+def test_a_caller_is_heard_by_voice() -> None:
+    async def talk(line: Line) -> None:
+        await line.listen(5)
+        line.hear("")
+        line.hear("Are you")
+        assert line.record.call.is_caller_talking
+        line.hear("Are you open?", silent_s=0.5)
+        await line.until(lambda: line.record.call.response_id == 1)
+        assert await line.listen(5) == "Yes."
+
+    assert str(on_line(Polite(), talk)).splitlines()[1] == "user:  Are you open?"
+
+
+def test_a_voice_that_has_its_sound_late_speaks_on_when_told() -> None:
+    voice = LateVoice(letters=0)
+
+    async def talk(line: Line) -> None:
+        await line.until(lambda: voice.asked != [])
+        assert await line.listen(0.1) == ""
+        voice.letters = 100
+        line.go_on()
+        assert await line.listen(5) == "Hi."
+
+    on_line(Polite(), talk, record=new_record(voice=voice))
+
+
+def test_something_goes_wrong_when_whoever_holds_the_line_wants_it() -> None:
+    async def talk(line: Line) -> None:
+        await line.listen(5)
+        line.go_wrong(Fault("garble", text="?"))
+        await line.until(lambda: any(frame.data == "?" for frame in line.record.frames))
+        await line.hang_up()
+        line.go_wrong(Fault("drop_line"))
+
+    async def deaf(ws: ServerConnection) -> None:
+        await ws.send(frame(0, "Hi."))
+        await ws.wait_closed()
+
+    record = on_line(deaf, talk)
+    assert "fault: garble" in [line.text for line in record.log]
+    assert record.log[-1].text == "the call ended: user_hangup"
+
+
+def test_a_script_is_played_on_a_line_that_somebody_holds() -> None:
+    async def talk(line: Line) -> None:
+        await line.until(lambda: False)
+
+    caller = Caller([Step(say="Hello?")], patience_s=0.2)
+    record = on_line(Polite(), talk, caller=caller)
+    assert [said.content for said in record.transcript] == ["Hi.", "Hello?", "Yes."]
+    caller = Caller([Step(say="Hello?")], patience_s=0.05)
+    assert on_line(Mute(), talk, caller=caller).lapses == caller.lapses != []
+
+
 def test_time_stands_still_without_a_pace_while_nobody_waits() -> None:
     async def talk(line: Line) -> None:
         await line.listen(5)
@@ -454,6 +539,27 @@ def test_a_refused_call_is_tried_three_times_with_pauses_of_people() -> None:
     assert stages[-1] == (3, Stage.OPEN)
     assert [attempt for attempt, stage in stages if stage is Stage.HTTP] == [1, 2, 3]
     assert 0.2 <= took_s < 1.5
+
+
+def test_who_dials_is_told_why_an_attempt_failed_before_the_next_one() -> None:
+    reached: list[str] = []
+
+    async def run() -> None:
+        process = refusing(1)
+        async with serve(Polite(), "127.0.0.1", 0, process_request=process) as server:
+            url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/x/"
+
+            def note(attempt: int, told: Stage | CannotConnect) -> None:
+                reached.append(f"{attempt} {told.name if isinstance(told, Stage) else told}")
+
+            async with dial(url, speed=FAST, progress=note):
+                pass
+
+    asyncio.run(run())
+    place = next(at for at, told in enumerate(reached) if "HTTP 403" in told)
+    assert reached[place].startswith("1 ")
+    assert reached[place + 1].startswith("2 ")
+    assert reached[-1] == "2 OPEN"
 
 
 def test_a_call_that_is_refused_three_times_never_comes_about() -> None:

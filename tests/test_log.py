@@ -1,6 +1,7 @@
 """A server's log: kept in any case, shown in plain Python, and only that server's."""
 
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -53,6 +54,36 @@ def test_a_log_that_is_not_shown_is_kept(capsys: pytest.CaptureFixture[str]) -> 
     with serve(step1.app, name="logged", show_log=False) as server:
         assert server.log.wait_for("Started server process")
     assert capsys.readouterr().out == ""
+
+
+def test_who_follows_is_told_each_new_line_on_the_servers_own_thread() -> None:
+    told: list[tuple[str, int]] = []
+    with serve(step1.app, name="logged", show_log=False) as server:
+        before = list(server.log)
+        server.log.follow(lambda line: told.append((line, threading.get_ident())))
+        with connect(f"{server.websocket_url}a") as ws:
+            ws.send("Hello")
+            assert server.log.wait_for("'a': received")
+    assert [line for line, _ in told] == list(server.log)[len(before) :]
+    assert len({thread for _, thread in told} - {threading.get_ident()}) == 1
+
+
+def test_a_follower_that_fails_costs_neither_the_server_nor_the_other_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told: list[str] = []
+
+    def fail(line: str) -> None:
+        raise LookupError("the page has gone")
+
+    with serve(step1.app, name="logged", show_log=False) as server:
+        server.log.follow(fail)
+        server.log.follow(told.append)
+        with connect(f"{server.websocket_url}a") as ws:
+            ws.send("Hello")
+            assert server.log.wait_for("'a': received")
+    assert "INFO: call 'a': received 'Hello'" in told
+    assert "LookupError: the page has gone" in capsys.readouterr().err
 
 
 def test_a_stopped_server_listens_to_nobody() -> None:

@@ -7,6 +7,7 @@ import pytest
 from llmws_tutorial.simulator import Call, State
 from llmws_tutorial.simulator.mouth import Mouth
 from llmws_tutorial.simulator.speech import Speech
+from llmws_tutorial.simulator.timers import Timer, Timers
 from tests.phone import (
     asked,
     interrupt,
@@ -30,24 +31,49 @@ def spoken(**choices: Any) -> Call:
 
 
 def test_words_are_said_one_after_another() -> None:
-    mouth = Mouth()
-    mouth.take(["Are", "you"])
-    mouth.take(["open?"])
-    assert [mouth.say(now_s) for now_s in (1.0, 2.0, 3.0)] == ["Are", "you", "open?"]
-    assert (mouth.is_busy, mouth.stopped_at_s) == (False, 3.0)
+    timers = Timers()
+    mouth = Mouth(timers, word_s=0.5)
+    mouth.take(["Are", "you"], 1.0)
+    mouth.take(["open?"], 1.25)
+    said = []
+    while mouth.is_busy:
+        _, at_s = timers.pop(9.0) or (None, 0.0)
+        said.append((at_s, mouth.say(at_s)))
+        mouth.go_on(at_s)
+    assert said == [(1.5, "Are"), (2.0, "you"), (2.5, "open?")]
+    assert (mouth.stopped_at_s, timers.pop(9.0)) == (2.5, None)
+
+
+def test_who_has_said_all_talks_until_the_pause_is_over() -> None:
+    timers = Timers()
+    mouth = Mouth(timers, word_s=0.5)
+    mouth.pause(0.5, 3.0, silent_s=0.25)
+    assert (mouth.is_busy, mouth.is_talking, mouth.stopped_at_s) == (False, True, 2.75)
+    assert timers.pop(9.0) == (Timer.END_OF_TURN, 3.25)
+    assert not mouth.is_talking
+
+
+def test_a_voice_goes_on_where_the_caller_was_and_counts_each_word_once() -> None:
+    mouth = Mouth(Timers(), word_s=0.5)
+    mouth.open("I want")
+    guesses = [["a"], ["eighty", "please"], ["tea"], ["tea", "please", "now"]]
+    said = [mouth.understand(words, 1.0) for words in guesses]
+    assert said == ["I want a", "I want eighty please", "I want tea", "I want tea please now"]
+    assert mouth.words_over == 3
 
 
 def test_a_mouth_that_is_shut_forgets_what_was_left() -> None:
-    mouth = Mouth()
-    mouth.take(["Are", "you"])
+    mouth = Mouth(Timers(), word_s=0.5)
+    mouth.take(["Are", "you"], 0.0)
+    mouth.open("")
     mouth.shut()
-    assert (mouth.is_busy, mouth.stopped_at_s) == (False, None)
+    assert (mouth.is_busy, mouth.is_voiced, mouth.stopped_at_s) == (False, False, None)
 
 
 def test_what_was_said_a_while_ago_is_not_said_over_the_agent() -> None:
-    mouth, speech = Mouth(), Speech()
+    mouth, speech = Mouth(Timers(), word_s=0.5), Speech()
     speech.add("Well, well.", is_last=True, is_protected=False)
-    mouth.take(["No"])
+    mouth.take(["No"], 0.5)
     mouth.say(1.0)
     assert mouth.talks_over(speech, 1, 1.0)
     assert not mouth.talks_over(speech, 1, 1.1)

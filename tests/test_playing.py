@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection
 from llmws_tutorial.errors import CannotConnect, SetupError
 from llmws_tutorial.notebook import serve
 from llmws_tutorial.simulator.clock import UNPACED
-from llmws_tutorial.simulator.playing import Manner, Outcome, fill, play
+from llmws_tutorial.simulator.playing import Manner, Outcome, cast, fill, play
 from llmws_tutorial.simulator.report import as_data, as_junit
 from llmws_tutorial.simulator.scenario import CallOf, Expect, Scenario, Step, load, shipped
 from llmws_tutorial.steps import step3
@@ -100,6 +100,19 @@ def test_a_scenarios_choices_come_before_those_of_the_command() -> None:
     manner = Manner(speed=UNPACED, choices={"voice_s": 9.0, "words_per_s": 1.0})
     [record] = outcome(scenario, polite, manner).records
     assert (record.call.choices.voice_s, record.call.choices.words_per_s) == (0.5, 1.0)
+
+
+def test_a_call_of_a_scenario_can_be_cast_and_placed_by_somebody_else() -> None:
+    about = CallOf(from_number="+15551234567", variables={"name": "Ann"})
+    scenario = Scenario(
+        scenario="mine", caller=(Step(say="Hello?"),), call=about, choices={"voice_s": 2.0}
+    )
+    record, caller = cast(scenario, {"voice_s": 1.0, "words_per_s": 4.0})
+    assert (record.call.choices.voice_s, record.call.choices.words_per_s) == (2.0, 4.0)
+    assert record.call.facts.from_number == "+15551234567"
+    assert record.call.facts.call_id == record.call_id
+    assert caller.has_script
+    assert cast(HELLO)[0].call_id != record.call_id
 
 
 def test_an_unknown_choice_is_a_mistake() -> None:

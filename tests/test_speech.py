@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmws_tutorial.simulator.speech import Speech
+from llmws_tutorial.simulator.speech import Speech, sentences, word_starts
 
 
 def speech_of(*pieces: str, ends_with_chunk: bool = True) -> Speech:
@@ -97,6 +97,44 @@ def test_protection_is_for_its_own_piece_only() -> None:
         speech.hear()
     assert is_protected == [True, True, False, False, False]
     assert not speech.is_protected
+
+
+def test_a_speech_knows_what_may_be_spoken_and_where_its_next_word_begins() -> None:
+    speech = speech_of("  I am. And so")
+    assert (speech.ready, speech.next_at) == ("  I am.", 2)
+    speech.hear()
+    assert speech.next_at == 4
+    speech.hear()
+    assert speech.next_at is None
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("", []),
+        ("Yes", ["Yes"]),
+        ("Yes. And so", ["Yes.", " And so"]),
+        ('He said "Go!" It costs 3.50.', ['He said "Go!"', " It costs 3.50."]),
+        ("好。再", ["好。", "再"]),
+    ],
+)
+def test_a_text_is_cut_after_each_sentence(text: str, cut: list[str]) -> None:
+    assert sentences(text) == cut
+
+
+def test_the_starts_of_words_are_those_of_the_words_that_are_heard() -> None:
+    assert word_starts(" I am 你好。") == [1, 3, 6, 7, 8]
+
+
+@given(st.text("ab .!。你\n"))
+def test_however_a_text_is_cut_its_words_are_the_same(text: str) -> None:
+    speech, starts = speech_of(text), []
+    speech.add("", is_last=True, is_protected=False)
+    while (at := speech.next_at) is not None:
+        starts.append(at)
+        speech.hear()
+    assert word_starts(text) == starts
+    assert "".join(sentences(text)) == text
 
 
 @given(st.lists(st.text("ab .!。\n", max_size=6), max_size=8), st.booleans())

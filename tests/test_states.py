@@ -65,12 +65,15 @@ events = st.sampled_from(
         "\ud800",
     ]
 )
+guesses = st.sampled_from(["", "", "I", "I want", "I want tea now please", phone.MUMBLE])
 acts: st.SearchStrategy[Act] = st.one_of(
     st.tuples(st.just("answer"), st.tuples(st.integers(-1, 1), fields)),
     st.tuples(st.just("interrupt"), st.tuples(st.integers(7, 9), fields)),
     st.tuples(st.just("frame"), events | settings_of_agents.map(lambda to: phone.settings(**to))),
     st.tuples(st.just("frame"), st.text(max_size=5)),
     st.tuples(st.just("say"), st.sampled_from(["", "Stop!", "one two three four five six"])),
+    st.tuples(st.just("hear"), st.tuples(guesses, st.sampled_from([None, None, 0.0, 0.5, 9.0]))),
+    st.tuples(st.just("sound"), st.sampled_from([0, 4, 1000])),
     st.tuples(st.just("press"), st.sampled_from(["", "1", "4#"])),
     st.tuples(st.sampled_from(["mumble", "reconnect"]), st.none()),
     st.tuples(st.just("pass"), st.sampled_from([0.0, 0.25, 0.5, 0.75, 2.0, 12.0])),
@@ -120,6 +123,12 @@ def do(call: Call, act: Act) -> None:
     match act:
         case ("say", text):
             call.caller_says(text)
+        case ("hear", (text, silent_s)):
+            call.caller_is_heard(text, silent_s=silent_s)
+        case ("sound", letters):
+            assert isinstance(call.voice, phone.LateVoice)
+            call.voice.letters = letters
+            call.go_on()
         case ("press", keys):
             call.caller_presses(keys)
         case ("mumble", _):
@@ -161,7 +170,13 @@ class Witness:
         assert (call.state is State.ENDED) == (call.disconnection_reason is not None)
         assert (call.speaking is not None) == (call.state is State.SPEAKING)
         assert sum([call.is_callers_turn, call.is_caller_talking, call.waits_for_server]) <= 1
+        assert call.reminder_due_s == float("inf") or call.is_callers_turn
+        assert isinstance(call.voice, phone.LateVoice)
+        assert len(call.voice.hushed) == len(set(call.voice.hushed))
         for turn in call.answers.turns:
+            is_broken_off = call.state is State.ENDED and not turn.speech.is_over
+            is_hushed = turn.ready_at_s is not None and (turn.is_cut or is_broken_off)
+            assert (turn in call.voice.hushed) == is_hushed
             assert turn.sent.startswith(turn.heard)
             assert not (turn.is_cut and turn.has_acted)
 
@@ -171,7 +186,7 @@ class Watched(Call):
 
     def __init__(self, choices: Choices) -> None:
         self.seen: list[State] = []
-        super().__init__(choices=choices)
+        super().__init__(choices=choices, voice=phone.LateVoice())
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "state":

@@ -31,6 +31,7 @@ def test_a_timer_that_is_set_again_is_moved() -> None:
     timers.set(Timer.INACTIVITY, 1)
     timers.set(Timer.INACTIVITY, 5)
     assert (timers.due_s, Timer.INACTIVITY in timers) == (5, True)
+    assert (timers.at_s(Timer.INACTIVITY), timers.at_s(Timer.REMINDER)) == (5, NEVER)
 
 
 def test_timers_are_forgotten_one_by_one_or_all() -> None:

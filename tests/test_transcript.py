@@ -146,6 +146,15 @@ def test_an_utterance_is_the_same_while_it_grows_and_when_it_is_packed(is_closed
     assert set(transcript.as_fields(ConfigFields())) == {"transcript"}
 
 
+def test_who_said_what_is_told_from_any_utterance_on_also_once_it_is_over() -> None:
+    call = asked("One?")
+    call.caller_says("Two three?")
+    pass_s(call, 0.5)
+    assert call.heard.said_since(0) == [("agent", "Hi."), ("user", "One?"), ("user", "Two")]
+    assert call.heard.said_since(2) == [("user", "Two")]
+    assert call.heard.said_since(3) == []
+
+
 def test_two_who_speak_at_once_have_an_utterance_each() -> None:
     transcript = Transcript()
     for role, content in (("agent", "I"), ("user", "No"), ("agent", "I am"), ("user", "No no")):

@@ -30,13 +30,15 @@ def test_a_turn_knows_its_times() -> None:
     call.receive(piece(1, "."))
     turn = call.answers.turns[-1]
     assert (turn.asked_at_s, turn.stopped_at_s) == (1.75, 1.25)
-    assert (turn.first_sentence_at_s, turn.first_sentence_ms) == (2.25, 500)
+    assert (turn.first_piece_at_s, turn.first_sentence_at_s, turn.ready_at_s) == (2.0, 2.25, 2.25)
+    assert turn.first_sentence_ms == 500
     assert (turn.voice_at_s, turn.complete_at_s) == (2.5, 2.5)
 
 
 def test_a_turn_of_which_nothing_came_has_no_times() -> None:
     turn = asked().answers.turns[-1]
-    assert (turn.first_sentence_ms, turn.voice_at_s, turn.complete_at_s) == (None, None, None)
+    assert (turn.first_piece_at_s, turn.first_sentence_ms, turn.complete_at_s) == (None, None, None)
+    assert (turn.ready_at_s, turn.voice_at_s) == (None, None)
     assert (turn.sent, turn.heard, turn.action) == ("", "", None)
 
 

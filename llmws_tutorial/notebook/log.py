@@ -60,7 +60,10 @@ class ServerLog(logging.Handler):
             self._lines.append(line)
             self._grown.notify_all()
         for told in self._followers:
-            told(line)
+            try:
+                told(line)
+            except Exception:  # whoever follows is not the server's business
+                self.handleError(record)
         if self.is_shown and (self._cell is not None or _ipython() is None):
             print(line, file=sys.stdout, flush=True)
 

@@ -2,8 +2,9 @@
 
 Where to look, from the logic out to the socket::
 
-    a call, without time or I/O   states (the table), call, and what it is made of: answers, turn,
-                                  speech, voice, mouth, verdict, transcript, wishes, timers,
+    a call, without time or I/O   states (the table); conversation (who speaks when), and call (the
+                                  wire at it); what they are made of: answers, turn, speech,
+                                  voice, mouth, transcript, outbox, verdict, wishes, timers,
                                   endings, choices
     the person who calls          scenario (a file, by yaml_tree and conversion), caller, judge
     time, and who lives           clock, keepalive
@@ -14,8 +15,8 @@ Where to look, from the logic out to the socket::
                                   llm_chunks; llm_script (a file), llm_endpoint (a port)
 
 A frame from a server passes `driver`, which reads it from the socket; `call.receive`, where
-`verdict` parses it, `answers` finds its turn, and `speech` takes its text; and `record`, with the
-verdict.
+`verdict` parses it, `answers` finds its turn, and `speech` takes its text, which `conversation`
+lets the agent say; and `record`, with the verdict. What a server is told goes back from `outbox`.
 """
 
 from llmws_tutorial.simulator.address import call_url

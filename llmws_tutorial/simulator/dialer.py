@@ -26,6 +26,7 @@ from llmws_tutorial.simulator.opening import Stage, open_socket
 from llmws_tutorial.simulator.record import CallRecord
 from llmws_tutorial.simulator.scenario import Step
 from llmws_tutorial.simulator.states import State
+from llmws_tutorial.simulator.timers import NEVER
 from llmws_tutorial.simulator.voice import Voice
 
 ATTEMPTS: Final = 3
@@ -80,10 +81,16 @@ class Line:
         await self._driver.until(lambda: not self._call.is_callers_turn, by_s=by_s)
 
     async def skip_silence(self) -> None:
-        """Let the rest of a silence pass at once: up to what the platform does about it."""
+        """Let the rest of a silence pass at once, up to the reminder.
+
+        Where none is due nothing happens, and the log of the call says so.
+        """
         self._driver.catch_up()
-        if self._call.is_callers_turn:
-            self._driver.skip_to(self._call.due_s)
+        if self._call.reminder_due_s < NEVER:
+            self._driver.skip_to(self._call.reminder_due_s)
+        elif self.is_open:
+            self._call.note("no reminder is due: there is no silence to skip")
+            self._driver.wake()
 
     async def mumble(self) -> None:
         """Say something that cannot be understood."""
@@ -230,7 +237,6 @@ async def act(
     Raises:
         CannotConnect: when the call never came about.
     """
-    record.lapses = caller.lapses
     driver = _driver(url, record, caller, clock=Clock(speed), progress=progress)
     await driver.open()
     await driver.run()
@@ -245,6 +251,7 @@ def _driver(
     progress: Progress | None = None,
 ) -> Driver:
     target = call_url(url, record.call_id)
+    record.lapses = caller.lapses
 
     async def opener() -> ClientConnection:
         return await _open(target, clock, progress or _ignore)

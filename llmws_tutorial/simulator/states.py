@@ -19,8 +19,9 @@ A call is in one of five states, and what happens moves it on as the table says:
     any        the call ends               ENDED
 
 MUTE is the first state: the agent stays mute until a response with id 0 arrives. SPEAKING lasts as
-long as the agent has the turn, also while it waits for more text. Nothing that is not in the table
-can happen. The source of each rule is docs/protocol.md, sections 2 and 5.
+long as the agent has the turn, also while it waits for more text, or for the sound of its voice.
+Nothing that is not in the table can happen.
+The source of each rule is docs/protocol.md, sections 2 and 5.
 """
 
 from enum import Enum

@@ -35,6 +35,10 @@ class Timers:
         """When the next one is due; `NEVER` when none is set."""
         return min(self._due.values(), default=NEVER)
 
+    def at_s(self, timer: Timer) -> float:
+        """When this one is due; `NEVER` when it is not set."""
+        return self._due.get(timer, NEVER)
+
     def set(self, timer: Timer, at_s: float) -> None:
         """Set a timer, or move it."""
         self._due[timer] = at_s

@@ -2,7 +2,8 @@
 
 A call asks its voice for every word, and goes on when that word is over. A real voice needs a
 moment until a sentence has a sound; until then it has no answer, and whoever holds the call tells
-it to `Call.go_on` once there is one.
+it to `Call.go_on` once there is one. It is the agent's turn from the first word that is asked for:
+a caller who talks over it before there was a sound cuts it as well.
 """
 
 from typing import Protocol
@@ -14,19 +15,20 @@ class Voice(Protocol):
     """Speaks what the agent says, word by word, and is told when to stop."""
 
     def delay_s(self, turn: Turn) -> float:
-        """How long it takes from now until a turn's first sound (seconds)."""
+        """How long it takes from now until a turn's first sound (seconds); asked once a turn."""
         ...
 
     def say(self, turn: Turn) -> float | None:
-        """Begin the next word of a turn.
+        """Begin the next word of a turn, the one at `Speech.next_at`.
 
         Returns:
-            How long it takes (seconds); None when its sound is not there yet.
+            How long it takes (seconds); None when its sound is not there yet: then the same word
+            is asked for again, at the latest when the call is told to go on.
         """
         ...
 
     def hush(self, turn: Turn) -> None:
-        """Stop in mid-word: nothing more of the turn is heard."""
+        """Stop: of a turn that has begun, and is not over, nothing more is ever heard."""
         ...
 
 
