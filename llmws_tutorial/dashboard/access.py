@@ -55,13 +55,15 @@ class Access:
                 f"this dashboard is not called {host[:100]!r}: open it at http://127.0.0.1, "
                 "or start it with --allow-host"
             )
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _place(origin) != host.lower():
             return f"a page of {origin[:100]!r} may not use this dashboard"
         return None
 
     def opens(self, token: str) -> bool:
-        """Whether this is the token; compared in constant time."""
-        return hmac.compare_digest(token.encode(errors="replace"), self.token.encode())
+        """Whether this is the token; compared in constant time. An empty one opens nothing."""
+        return bool(self.token) and hmac.compare_digest(
+            token.encode(errors="replace"), self.token.encode()
+        )
 
 
 def guarded(app: App, access: Access) -> App:
@@ -96,7 +98,16 @@ def hosts_of(names: Iterable[str]) -> frozenset[str]:
 def _name(host: str) -> str | None:
     """The name in a ``Host`` header, without its port; None for what is none."""
     try:
-        return urlsplit(f"//{host}").hostname
+        parts = urlsplit(f"//{host}")
+    except ValueError:  # a bracket that is never closed
+        return None
+    return parts.hostname if parts.netloc == host and "@" not in host else None
+
+
+def _place(origin: str) -> str | None:
+    """The host and port of an ``Origin``; None for what is none, empty for ``null``."""
+    try:
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return None
 

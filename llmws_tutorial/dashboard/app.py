@@ -12,15 +12,25 @@ import base64
 import contextlib
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, BinaryIO, Final
 
-from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
-from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.datastructures import Headers
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
-from llmws_tutorial.dashboard.access import TOKEN_HEADER, Access, App, guarded
+from llmws_tutorial.dashboard.access import (
+    TOKEN_HEADER,
+    Access,
+    App,
+    Receive,
+    Scope,
+    Send,
+    guarded,
+)
 from llmws_tutorial.dashboard.commands import Hello, read_command
 from llmws_tutorial.dashboard.desk import Desk
 from llmws_tutorial.dashboard.tab import Tab
@@ -32,6 +42,13 @@ HELLO_S: Final = 5.0
 """How long a page may take to show the token (seconds)."""
 FORBIDDEN: Final = 4403
 """The close code for a page without the right token."""
+LATE: Final = 1013
+"""The close code for a page that reads too slowly: it comes back and is told all."""
+MOST_SOUND: Final = 2**16
+"""How much sound of a microphone may come in one message (bytes): two seconds."""
+CLOSE_S: Final = 1.0
+"""How long a page may take to close its end (seconds)."""
+_BLOCK: Final = 2**16
 _INLINE: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -43,15 +60,6 @@ def create_dashboard(desk: Desk, access: Access) -> App:
         access: who may use it.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_life(desk))
-    policy = _policy()
-
-    @app.middleware("http")
-    async def harden(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        response = await call_next(request)
-        response.headers.update(policy)
-        return response
 
     @app.websocket("/socket")
     async def socket(ws: WebSocket) -> None:
@@ -63,19 +71,18 @@ def create_dashboard(desk: Desk, access: Access) -> App:
 
     @app.get("/calls/{call_id}.jsonl")
     async def recording(request: Request, call_id: str) -> Response:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not access.opens(token):
+        if not access.opens(_shown_token(request.headers)):
             return PlainTextResponse("not the token of this start", 403)
         try:
-            path = desk.shelf.path(call_id)
+            file = desk.shelf.path(call_id).open("rb")
         except SetupError as error:
             return PlainTextResponse(str(error), 404)
-        if not path.is_file():
-            return PlainTextResponse(f"there is no call {call_id}", 404)
-        return FileResponse(path, media_type="application/jsonl")
+        except OSError:
+            return PlainTextResponse(f"there is no call {call_id!r}", 404)
+        return StreamingResponse(_blocks(file), media_type="application/jsonl")
 
     app.mount("/", StaticFiles(directory=PAGE, html=True))
-    return guarded(app, access)
+    return _hardened(guarded(app, access), _policy())
 
 
 def _life(desk: Desk) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
@@ -88,31 +95,62 @@ def _life(desk: Desk) -> Callable[[FastAPI], contextlib.AbstractAsyncContextMana
     return life
 
 
+def _hardened(app: App, policy: dict[str, str]) -> App:
+    """Send the headers of a policy with every answer, also with a refusal or an error."""
+    fields = [(name.lower().encode(), value.encode()) for name, value in policy.items()]
+
+    async def hardened(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_policy(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *fields]
+            await send(message)
+
+        await app(scope, receive, send_with_policy)
+
+    return hardened
+
+
 async def _shows_token(ws: WebSocket, access: Access) -> bool:
     """Whether a page shows the token in its first message, or its proxy does."""
     try:
         async with asyncio.timeout(HELLO_S):
-            command = read_command(await ws.receive_text())
-    except (TimeoutError, SetupError, WebSocketDisconnect, KeyError):
+            message = await ws.receive()
+        command = read_command(message.get("text") or "")
+    except (TimeoutError, SetupError):
         return False
-    if not isinstance(command, Hello):
-        return False
-    return access.opens(ws.headers.get(TOKEN_HEADER, command.token))
+    return isinstance(command, Hello) and access.opens(ws.headers.get(TOKEN_HEADER, command.token))
+
+
+def _shown_token(headers: Headers) -> str:
+    """The token that a request shows, or its proxy does; empty when it shows none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return headers.get(TOKEN_HEADER, token if scheme.lower() == "bearer" else "")
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """A file to its end, which may move on while it is read."""
+    with file:
+        yield from iter(partial(file.read, _BLOCK), b"")
 
 
 async def _serve(ws: WebSocket, desk: Desk) -> None:
-    """Talk with a page until it is gone."""
+    """Talk with a page until it is gone, or too far behind."""
     tab = Tab()
     desk.welcome(tab)
-    writing = asyncio.create_task(tab.write(ws))
-    reading = asyncio.create_task(_read(ws, desk, tab))
+    tasks = [
+        asyncio.create_task(work) for work in (tab.write(ws), _read(ws, desk, tab), tab.lost.wait())
+    ]
     try:
-        await asyncio.wait([writing, reading], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         desk.leave(tab)
-        for task in (writing, reading):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(writing, reading, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if tab.lost.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await ws.close(LATE, "the page reads too slowly")
 
 
 async def _read(ws: WebSocket, desk: Desk, tab: Tab) -> None:
@@ -120,13 +158,23 @@ async def _read(ws: WebSocket, desk: Desk, tab: Tab) -> None:
         message = await ws.receive()
         if message["type"] == "websocket.disconnect":
             return
-        if message.get("bytes") is not None:
-            desk.hear(tab, message["bytes"])
-            continue
-        try:
+        _take(message, desk, tab)
+
+
+def _take(message: MutableMapping[str, Any], desk: Desk, tab: Tab) -> None:
+    """Take one message of a page: a command, or sound of its microphone."""
+    sound = message.get("bytes")
+    try:
+        if sound is None:
             desk.obey(tab, read_command(message["text"]))
-        except SetupError as error:
-            tab.tell({"type": "trouble", "text": str(error)})
+        elif len(sound) > MOST_SOUND:
+            raise SetupError(
+                f"the page sent {len(sound)} bytes of sound at once, expected at most {MOST_SOUND}"
+            )
+        else:
+            desk.hear(tab, sound)
+    except SetupError as error:
+        tab.tell({"type": "trouble", "text": str(error)})
 
 
 def _policy() -> dict[str, str]:

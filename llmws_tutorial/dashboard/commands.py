@@ -14,6 +14,7 @@ MOST_CHARACTERS: Final = 2**19
 """How long a text may be that a page sends."""
 
 Text = Annotated[str, msgspec.Meta(max_length=MOST_CHARACTERS)]
+Url = Annotated[str, msgspec.Meta(max_length=2000)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=3600)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
@@ -45,13 +46,13 @@ class Hello(Command, frozen=True, kw_only=True):
 class Hint(Command, frozen=True, kw_only=True):
     """Ask what looks wrong with a URL, as far as it is typed."""
 
-    url: Text
+    url: Url
 
 
 class Call(Command, frozen=True, kw_only=True):
     """Dial a server; `confirmed` says that its user has seen that it is not on this machine."""
 
-    url: Text
+    url: Url
     confirmed: bool = False
 
 
@@ -130,7 +131,7 @@ class Play(Command, frozen=True, kw_only=True):
     """Play a scenario against the server; at speed 1 it is a call that can be heard."""
 
     name: Name
-    url: Text
+    url: Url
     speed: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
     confirmed: bool = False
 
@@ -138,7 +139,7 @@ class Play(Command, frozen=True, kw_only=True):
 class Check(Command, frozen=True, kw_only=True):
     """Run the checks whose ids start with one of the prefixes (all without any)."""
 
-    url: Text
+    url: Url
     prefixes: list[Name] = []
     profile: Literal["guide-2024", "current"] = "current"
     confirmed: bool = False

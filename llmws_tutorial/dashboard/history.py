@@ -1,22 +1,76 @@
 """The calls of the dashboard on disk: each a recording, and beside it what it looked like.
 
 A call is two files in one folder: ``ID.jsonl``, every frame as docs/recordings.md says, written
-while the call goes on, and ``ID.json``, what the page showed of it, written at its end. Whoever
-kills the process loses the second file only.
+from the first frame on while the call goes on, and ``ID.json``, what the page showed of it, written
+at its end. Whoever kills the process loses the second file only; a call without a frame leaves
+neither.
 """
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from llmws_tutorial.dashboard.view import CallView, Event, row, whole
 from llmws_tutorial.errors import SetupError
+from llmws_tutorial.simulator import Frame
 from llmws_tutorial.simulator.recording import RecordedCall, Recorder, read_recording
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """What the list of calls tells of one.
+
+    Attributes:
+        started_ms: when it was placed (milliseconds since 1970).
+        url: the server that was dialled, as it was typed.
+        title: the scenario's, if one was played; else empty.
+        ended: why it ended; None when nobody knows.
+        duration_s: how long it took (seconds).
+        turns: how many turns the agent had.
+        frames: how many frames passed.
+        dropped: how many of them the platform dropped.
+        llm_p50_ms: half of the first sentences came within so many milliseconds; None: there were
+            none.
+        first_words: what the caller said first.
+    """
+
+    started_ms: int
+    url: str = ""
+    title: str = ""
+    ended: str | None = None
+    duration_s: float = 0.0
+    turns: int = 0
+    frames: int = 0
+    dropped: int = 0
+    llm_p50_ms: float | None = None
+    first_words: str = ""
+
+
+class _Looks(msgspec.Struct):
+    """What the second file of a call tells of it, as far as the list wants to know."""
+
+    summary: Summary
+
+
+class _Page(_Looks):
+    """What the second file of a call tells of it: what pages were told."""
+
+    url: str
+    title: str
+    started_ms: int
+    items: list[dict[str, Any]]
+    log: list[dict[str, Any]]
+    status: dict[str, Any]
+
+
+_Told = TypeVar("_Told")
 
 
 class Shelf:
@@ -58,7 +112,7 @@ class Shelf:
         Raises:
             SetupError: when that cannot be done.
         """
-        told = {**view.snapshot(), "frames": len(view.rows), "summary": summary(view)}
+        told = {**view.snapshot(), "frames": None, "summary": msgspec.structs.asdict(summary(view))}
         try:
             self.path(view.record.call_id, ".json").write_text(json.dumps(told), encoding="utf-8")
         except OSError as error:
@@ -68,7 +122,8 @@ class Shelf:
     def list(self) -> list[Event]:
         """Tell of every call that is here, the latest first."""
         told = [self._summary(path) for path in self.folder.glob("*.jsonl")]
-        return sorted(told, key=lambda one: int(one["started_ms"]), reverse=True)
+        here = [one for one in told if one is not None]
+        return sorted(here, key=lambda one: int(one["started_ms"]), reverse=True)
 
     def read(self, call_id: str) -> Event:
         """All of a call, as its page showed it.
@@ -76,9 +131,13 @@ class Shelf:
         Raises:
             SetupError: when there is no such call, or it cannot be read.
         """
-        told = _page(self.path(call_id, ".json")) or {"items": [], "log": [], "status": {}}
         frames = [row(frame, number) for number, frame in enumerate(self.recorded(call_id).frames)]
-        return {**told, "type": "opened", "call_id": call_id, "frames": frames}
+        told: Event = {"url": "", "title": "", "started_ms": 0, "items": [], "log": []}
+        if (page := _read(self.path(call_id, ".json"), _Page)) is not None:
+            told = msgspec.structs.asdict(page)
+            del told["summary"]
+        status = {"type": "status", "call_id": call_id, "is_over": True, **told.pop("status", {})}
+        return {**told, "type": "opened", "call_id": call_id, "frames": frames, "status": status}
 
     def frame(self, call_id: str, number: int) -> str:
         """One frame of a call in full.
@@ -92,13 +151,14 @@ class Shelf:
         return whole(frames[number])
 
     def recorded(self, call_id: str) -> RecordedCall:
-        """The recording of a call.
+        """The recording of a call; of a file that was copied or renamed, the first one in it.
 
         Raises:
             SetupError: when there is none, or it cannot be read.
         """
         calls = read_recording(self.path(call_id))
-        return next((call for call in calls if call.call_id == call_id), RecordedCall(call_id))
+        named = [call for call in calls if call.call_id == call_id]
+        return next(iter([*named, *calls]), RecordedCall(call_id))
 
     def forget(self, call_id: str) -> None:
         """Delete a call.
@@ -113,40 +173,92 @@ class Shelf:
                 why = os.strerror(error.errno or 0).lower()
                 raise SetupError(f"the call {call_id} cannot be deleted: {why}") from None
 
-    def _summary(self, path: Path) -> Event:
-        told = _page(path.with_suffix(".json"))
-        if told is None:
-            started_ms = int(path.stat().st_mtime * 1000)
-            told = {"summary": {"started_ms": started_ms, "ended": None, "url": "", "title": ""}}
-        return {"call_id": path.stem, "bytes": path.stat().st_size, **told["summary"]}
+    def _summary(self, path: Path) -> Event | None:
+        """What the list tells of a file; None for one that is no call, or has gone meanwhile."""
+        try:
+            about = path.stat()
+        except OSError:
+            return None
+        if not _ID.fullmatch(path.stem):
+            return None
+        looks = _read(path.with_suffix(".json"), _Looks)
+        told = looks.summary if looks else Summary(started_ms=about.st_mtime_ns // 1_000_000)
+        return {"call_id": path.stem, "bytes": about.st_size, **msgspec.structs.asdict(told)}
 
 
-def summary(view: CallView) -> Event:
-    """What the list of calls tells of one."""
+class Keeping:
+    """One call on its way to the shelf; where it cannot be kept, it goes on all the same."""
+
+    def __init__(self, shelf: Shelf, view: CallView, tell: Callable[[Event], None]) -> None:
+        """Prepare to keep a call.
+
+        Args:
+            shelf: where it is kept.
+            view: the call, and what pages see of it.
+            tell: told once if it cannot be kept.
+        """
+        self._shelf = shelf
+        self._view = view
+        self._tell = tell
+        self._recorder: Recorder | None = None
+        self._keep: Callable[[Frame], None] | None = None
+        self._files = contextlib.ExitStack()
+
+    def take(self, frame: Frame) -> None:
+        """Write down a frame, at once."""
+        if self._keep is None:
+            self._keep = self._open()
+        self._keep(frame)
+
+    def end(self) -> None:
+        """Write down how it ended and what it looked like."""
+        if self._recorder is not None:
+            with self._telling():
+                self._recorder.ended(self._view.record)
+                self._files.close()
+            with self._telling():
+                self._shelf.keep(self._view)
+
+    def _open(self) -> Callable[[Frame], None]:
+        """Begin the recording; the result takes its frames."""
+        record = self._view.record
+        with self._telling():
+            self._recorder = self._files.enter_context(self._shelf.recorder(record.call_id))
+            return self._recorder.keeper(record)
+        return _forget
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except SetupError as error:
+            self._tell({"type": "trouble", "text": str(error)})
+
+
+def summary(view: CallView) -> Summary:
+    """What the list of calls tells of one that is over."""
     llm = view.record.latency.get("llm")
-    return {
-        "started_ms": view.record.started_ms,
-        "url": view.url,
-        "title": view.title,
-        "ended": view.record.disconnection_reason,
-        "duration_s": round(view.record.call.now_s, 1),
-        "turns": len(view.record.turns),
-        "frames": len(view.rows),
-        "dropped": sum(told["dropped"] is not None for told in view.rows),
-        "llm_p50_ms": None if llm is None else llm.percentile(50),
-        "first_words": next(_texts(view.items), ""),
-    }
+    return Summary(
+        started_ms=view.record.started_ms,
+        url=view.url,
+        title=view.title,
+        ended=view.record.disconnection_reason,
+        duration_s=round(view.record.call.now_s, 1),
+        turns=len(view.record.turns),
+        frames=len(view.rows),
+        dropped=sum(told["dropped"] is not None for told in view.rows),
+        llm_p50_ms=None if llm is None else llm.percentile(50),
+        first_words=next((item["sent"][:60] for item in view.items if item["role"] == "user"), ""),
+    )
 
 
-def _texts(items: list[Event]) -> Iterator[str]:
-    """What the caller said, oldest first, cut to a line."""
-    return (item["sent"][:60] for item in items if item["role"] == "user")
-
-
-def _page(path: Path) -> dict[str, Any] | None:
-    """What a file beside a recording tells; None for one that is missing or no such file."""
+def _read(path: Path, kind: type[_Told]) -> _Told | None:
+    """What the second file of a call tells; None for one that is missing or no such file."""
     try:
-        told = json.loads(path.read_bytes())
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) and isinstance(told.get("summary"), dict) else None
+
+
+def _forget(frame: Frame) -> None:
+    """Take a frame of a call that cannot be kept."""

@@ -5,24 +5,28 @@ What happens in it goes to everybody who watches; what the caller does comes in 
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from llmws_tutorial.dashboard.history import Shelf
+from llmws_tutorial.dashboard.history import Keeping, Shelf
 from llmws_tutorial.dashboard.speaker import Speaker
 from llmws_tutorial.dashboard.view import CallView, Event
-from llmws_tutorial.errors import CannotConnect, SetupError
+from llmws_tutorial.errors import CannotConnect
 from llmws_tutorial.simulator import Frame, Line, dial
 from llmws_tutorial.simulator.caller import Caller, Fault
-from llmws_tutorial.simulator.opening import Stage
+from llmws_tutorial.simulator.dialer import ATTEMPTS
+from llmws_tutorial.simulator.endings import OPEN
+from llmws_tutorial.simulator.opening import Stage, likely_fix
 from llmws_tutorial.simulator.transcript import UNINTELLIGIBLE
 
-ATTEMPTS: Final = 3
-"""How often the platform tries to open a socket."""
+TELL_S: Final = 0.05
+"""How often it is told what has changed, at most; frames are told at once (seconds)."""
+_SHARE: Final = 4  # of the time that telling takes, it rests: a flood must not keep others waiting
 
 
 class LiveCall:
-    """A call that was asked for; `run` places it and follows it to its end.
+    """A call that was asked for: `run` places it and follows it, then `finish` has to come.
 
     Attributes:
         view: what pages see of it.
@@ -43,7 +47,7 @@ class LiveCall:
         self.view = view
         self.speaker = speaker
         self._tell = tell
-        self._shelf = shelf
+        self._keeping = Keeping(shelf, view, tell)
         self._line: Line | None = None
         self._deeds: set[asyncio.Task[None]] = set()
 
@@ -60,23 +64,28 @@ class LiveCall:
             speed: how many times faster than on a phone people are.
         """
         record = self.view.record
+        record.keeper = self._take
+        if caller is not None:
+            record.lapses = caller.lapses
         try:
-            with self._shelf.recorder(record.call_id) as recorder:
-                keep = recorder.keeper(record)
-                record.keeper = lambda frame: self._take(frame, keep)
-                try:
-                    await self._hold(caller, speed)
-                finally:
-                    recorder.ended(record)
+            async with dial(
+                self.view.url, record, caller, speed=speed, progress=self._progress
+            ) as line:
+                self._pick_up(line)
+                await self._follow(line)
         except CannotConnect as error:
             self.view.trouble = str(error)
-        except SetupError as error:
-            self._tell({"type": "trouble", "text": str(error)})
+            record.call.fail(OPEN, str(error))
         finally:
-            self.speaker.close()
-            self.view.stage = ""
-            self._tell_changes()
-            self._keep()
+            await asyncio.gather(*self._deeds)  # they end with the call
+
+    def finish(self) -> None:
+        """Tell how it ended, and keep it; also where `run` never began."""
+        self.view.record.call.hang_up()
+        self.view.stage = self.view.likely_fix = ""
+        self.speaker.close()
+        self._tell_changes()
+        self._keeping.end()
 
     def say(self, text: str) -> None:
         """Speak as the caller, over the agent if it is speaking."""
@@ -99,58 +108,60 @@ class LiveCall:
         self._do(lambda line: line.hang_up())
 
     def hear(self, text: str, *, silent_s: float | None = None) -> None:
-        """Take what was made out of the caller's voice so far; a voice without words is none."""
+        """Take what was made out of the caller's voice so far; without words it is a mumble."""
         if self._line is not None:
-            self._line.hear(
-                text or (UNINTELLIGIBLE if silent_s is not None else ""), silent_s=silent_s
-            )
+            is_mumble = silent_s is not None and not text
+            self._line.hear(UNINTELLIGIBLE if is_mumble else text, silent_s=silent_s)
 
     def go_wrong(self, fault: Fault) -> None:
         """Let something go wrong on the platform's side."""
         if self._line is not None:
             self._line.go_wrong(fault)
 
-    async def _hold(self, caller: Caller | None, speed: float) -> None:
-        record = self.view.record
-        async with dial(
-            self.view.url, record, caller, speed=speed, progress=self._progress
-        ) as line:
-            self._line = line
-            self.speaker.go_on = line.go_on
-            self.view.stage = ""
-            self._tell_changes()
+    def _pick_up(self, line: Line) -> None:
+        self._line = line
+        self.speaker.go_on = line.go_on
+        self.view.stage = self.view.likely_fix = ""
+
+    async def _follow(self, line: Line) -> None:
+        """Tell what has changed until the call is over."""
+        try:
             while line.is_open:
-                marks = self.view.marks
-                await line.until(lambda marks=marks: self.view.marks != marks)  # type: ignore[misc]
-                self._tell_changes()
-        await asyncio.gather(*self._deeds)
+                rest_s = self._tell_changes()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(rest_s):
+                        await line.until(lambda: False)
+        finally:
+            self._tell_changes()  # that it is over; to close the socket may take a second
 
     def _do(self, deed: Callable[[Line], Coroutine[Any, Any, None]]) -> None:
         """Do something on the line that may take until it has been said."""
         if self._line is not None:
             task = asyncio.create_task(deed(self._line))
             self._deeds.add(task)
-            task.add_done_callback(self._deeds.discard)
+            task.add_done_callback(self._deed_done)
 
-    def _take(self, frame: Frame, keep: Callable[[Frame], None]) -> None:
-        keep(frame)
+    def _deed_done(self, task: asyncio.Task[None]) -> None:
+        if task.exception() is None:  # else `run` raises it
+            self._deeds.discard(task)
+
+    def _take(self, frame: Frame) -> None:
+        self._keeping.take(frame)
         self._tell(self.view.add(frame))
 
     def _progress(self, attempt: int, reached: Stage | CannotConnect) -> None:
-        tries = f" (attempt {attempt} of {ATTEMPTS})" if attempt > 1 else ""
+        tries = f" (attempt {attempt} of {ATTEMPTS})"
         if isinstance(reached, Stage):
-            self.view.stage = f"{reached.value}{tries}"
+            self.view.stage = f"{reached.value}{tries if attempt > 1 else ''}"
+            self.view.likely_fix = likely_fix(reached)
         else:
             self.view.stage = f"{reached}{tries}; trying again"
-        self._tell(self.view.status())
+            self.view.likely_fix = ""
+        self._tell_changes()
 
-    def _tell_changes(self) -> None:
+    def _tell_changes(self) -> float:
+        """Tell what has changed; the result is how long to rest then (seconds)."""
+        began_s = time.monotonic()
         for event in self.view.changes():
             self._tell(event)
-
-    def _keep(self) -> None:
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                self._shelf.keep(self.view)
-        except SetupError as error:
-            self._tell({"type": "trouble", "text": str(error)})
+        return max(TELL_S, _SHARE * (time.monotonic() - began_s))

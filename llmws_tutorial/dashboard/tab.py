@@ -4,12 +4,12 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from llmws_tutorial.dashboard.view import Event
 
-MOST_WAITING: Final = 50_000
-"""How many events may wait for a page that does not read; then it is let go, and comes back."""
+MOST_WAITING: Final = 2**26
+"""How much may wait for a page that does not read (bytes); then it is lost, and comes back."""
 AT_ONCE: Final = 500
 """How many events go out in one message."""
 
@@ -31,45 +31,62 @@ class Tab:
 
     A text message is a list of events; a binary one the sound of a piece: its number (uint32,
     little endian), then mono PCM (int16, little endian, 24 kHz).
+
+    Attributes:
+        lost: set once more waits for the page than it may; then it is told no more.
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Event | bytes] = deque()
+        self.lost = asyncio.Event()
+        self._waiting: deque[str | bytes] = deque()
+        self._waiting_bytes = 0
         self._news = asyncio.Event()
-        self.is_lost = False
 
     def tell(self, event: Event) -> None:
-        """Tell something."""
-        self._add(event)
+        """Tell something, as it is now."""
+        self._add(json.dumps(event, separators=(",", ":")))  # in ASCII: a sign is a byte
 
     def tell_all(self, events: Iterable[Event]) -> None:
         """Tell several things."""
         for event in events:
-            self._add(event)
+            self.tell(event)
 
     def play(self, piece: int, sound: bytes) -> None:
         """Give the sound of a piece."""
         self._add(piece.to_bytes(4, "little") + sound)
 
     async def write(self, socket: Socket) -> None:
-        """Send what there is to tell, until the page is lost."""
-        while not self.is_lost:
+        """Send what there is to tell; whoever cancels this has no more use for it."""
+        while True:
             await self._news.wait()
             self._news.clear()
-            while self._waiting and not self.is_lost:
-                first = self._waiting.popleft()
-                if isinstance(first, bytes):
-                    await socket.send_bytes(first)
-                else:
-                    await socket.send_text(json.dumps([first, *self._next_events()]))
+            while self._waiting:
+                await self._send(socket, self._take())
 
-    def _next_events(self) -> list[Any]:
-        events: list[Any] = []
-        while self._waiting and len(events) < AT_ONCE and not isinstance(self._waiting[0], bytes):
-            events.append(self._waiting.popleft())
-        return events
+    async def _send(self, socket: Socket, first: str | bytes) -> None:
+        if isinstance(first, bytes):
+            await socket.send_bytes(first)
+        else:
+            await socket.send_text(f"[{','.join([first, *self._next_events()])}]")
 
-    def _add(self, item: Event | bytes) -> None:
+    def _next_events(self) -> Iterable[str]:
+        """The events that go into the same message."""
+        for _ in range(AT_ONCE - 1):
+            if not self._waiting or isinstance(self._waiting[0], bytes):
+                return
+            yield str(self._take())
+
+    def _take(self) -> str | bytes:
+        item = self._waiting.popleft()
+        self._waiting_bytes -= len(item)
+        return item
+
+    def _add(self, item: str | bytes) -> None:
+        if self.lost.is_set():
+            return
         self._waiting.append(item)
-        self.is_lost = self.is_lost or len(self._waiting) > MOST_WAITING
+        self._waiting_bytes += len(item)
         self._news.set()
+        if self._waiting_bytes > MOST_WAITING:
+            self._waiting.clear()
+            self.lost.set()

@@ -1,10 +1,12 @@
 """What a page is told of a call: rows that are small however large the call is.
 
 A frame is a row with its size and the part that says something; whoever opens the row asks for all
-of it. A turn is told again whenever it has changed, with the text that is new.
+of it. An utterance or a turn is told again whenever it has changed. Whatever a server or a caller
+may say, an event stays small: texts are cut to the lengths below.
 """
 
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Final
 
 import msgspec
@@ -16,27 +18,36 @@ SHOWN: Final = 200
 """How many characters of a frame its row shows."""
 MOST_TEXT: Final = 20_000
 """How many characters of one utterance a page shows."""
+MOST_LINE: Final = 2_000
+"""How many characters of a line of the log a page shows."""
 
 Event = dict[str, Any]
 """What a page is told: a JSON object with the field ``type``."""
 
 
 class _Peek(msgspec.Struct):
-    """The fields of a frame that its row shows; all else is skipped unread."""
+    """The fields of a frame that its row shows, of whatever type; all else is skipped unread."""
 
-    interaction_type: str | None = None
-    response_type: str | None = None
-    response_id: int | None = None
-    interrupt_id: int | None = None
-    turntaking: str | None = None
-    content: str | None = None
-    content_complete: bool | None = None
-    name: str | None = None
-    transcript: list[msgspec.Raw] | None = None
+    interaction_type: Any = None
+    response_type: Any = None
+    response_id: Any = None
+    interrupt_id: Any = None
+    turntaking: Any = None
+    content: Any = None
+    name: Any = None
+    transcript: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _Entry(msgspec.Struct):
+    """An utterance in a transcript."""
+
+    role: str
+    content: str
 
 
 _peek: Final = msgspec.json.Decoder(_Peek)
-_entry: Final = msgspec.json.Decoder(dict[str, Any])
+_entries: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_entry: Final = msgspec.json.Decoder(_Entry)
 
 
 def row(frame: Frame, number: int) -> Event:
@@ -51,19 +62,16 @@ def row(frame: Frame, number: int) -> Event:
         "at_s": round(frame.at_s, 3),
         "sender": frame.sender,
         "size": len(frame.data),
-        "dropped": frame.dropped,
+        "dropped": frame.dropped and frame.dropped[:SHOWN],
         "kind": "binary" if isinstance(frame.data, bytes) else "not a message",
         "says": "" if isinstance(frame.data, bytes) else frame.data[:SHOWN],
         "id": None,
     }
     if isinstance(frame.data, str):
         try:
-            peek = _peek.decode(frame.data)
+            told |= _message(frame.data, frame.sender)
         except (msgspec.DecodeError, RecursionError, UnicodeError):
-            return told
-        kind = peek.interaction_type or peek.response_type
-        if kind is not None or frame.sender == "server":
-            told |= {"kind": kind or "response", "says": _says(peek), "id": _id(peek)}
+            return told  # its text says what it is
     return told
 
 
@@ -98,13 +106,14 @@ def turn_of(turn: Turn, number: int) -> Event:
 
 @dataclass(eq=False)
 class CallView:
-    """One call as pages see it: what has changed since they were told, and all of it.
+    """One call as pages see it: all of it, and what has changed since they were told.
 
     Attributes:
         record: the call.
         url: the server that was dialled, as it was typed.
         title: the scenario's, if one is played; else empty.
         stage: how far the dialling has come, in words; empty once the call is open.
+        likely_fix: what may help if that lasts; empty where nobody knows.
         trouble: why the call did not come about; empty otherwise.
         rows: a row for each frame.
         items: the conversation: each utterance of the caller and turn of the agent, in order.
@@ -114,28 +123,16 @@ class CallView:
     url: str
     title: str = ""
     stage: str = ""
+    likely_fix: str = ""
     trouble: str = ""
     rows: list[Event] = field(default_factory=list)
     items: list[Event] = field(default_factory=list)
-    _turns: list[tuple[Any, ...]] = field(default_factory=list)
     _places: dict[str, int] = field(default_factory=dict)  # of the items, by what they are
-    _said: int = 0  # how many utterances are told and over
+    _over: int = 0  # how many utterances are told to their end
+    _begun: int = 0  # how many turns are told at all
+    _moving: dict[int, Turn] = field(default_factory=dict)  # those that may still change
     _logged: int = 0
     _status: Event = field(default_factory=dict)
-
-    @property
-    def marks(self) -> tuple[Any, ...]:
-        """Something that differs whenever `changes` would tell anything."""
-        call, turns = self.record.call, self.record.turns
-        latest = [_mark(turn) for turn in turns[-2:]]
-        return (
-            call.state,
-            call.heard.size,
-            len(call.log),
-            len(turns),
-            call.is_caller_talking,
-            *latest,
-        )
 
     def add(self, frame: Frame) -> Event:
         """Take one frame, and tell of it."""
@@ -173,6 +170,7 @@ class CallView:
             "call_id": self.record.call_id,
             "state": call.state.name.lower(),
             "says": self.stage or call.state.value,
+            "likely_fix": self.likely_fix,
             "is_open": self.record.connections > 0 and call.state is not State.ENDED,
             "is_over": call.state is State.ENDED or bool(self.trouble),
             "is_callers_turn": call.is_callers_turn,
@@ -181,8 +179,8 @@ class CallView:
             "ended": self.record.disconnection_reason,
             "close_code": self.record.close_code,
             "connections": self.record.connections,
-            "transferred_to": call.transferred_to,
-            "pressed": list(call.pressed),
+            "transferred_to": call.transferred_to and call.transferred_to[:SHOWN],
+            "pressed": [keys[:SHOWN] for keys in call.pressed[-SHOWN:]],
             "latency": {
                 name: {
                     "p50": part.percentile(50),
@@ -194,36 +192,49 @@ class CallView:
         }
 
     def _new_items(self) -> list[Event]:
-        changed: dict[str, Event] = {}
-        said = self.record.call.heard.said_since(self._said)
-        for number, (role, content) in enumerate(said, self._said):
-            if role == "user":
-                told = {"role": "user", "sent": content[:MOST_TEXT], "size": len(content)}
-                changed |= self._put(f"said {number}", told)
-        self._said += max(len(said) - 2, 0)  # one of each side may still grow
-        for number, turn in enumerate(self.record.turns):
-            mark = _mark(turn)
-            if number == len(self._turns):
-                self._turns.append(())
-            if self._turns[number] != mark:
-                self._turns[number] = mark
-                changed |= self._put(f"turn {number}", {"role": "agent", **turn_of(turn, number)})
-        return [
-            {"type": "item", "call_id": self.record.call_id, **item} for item in changed.values()
-        ]
+        """Utterances and turns that are new or have changed, in the order in which they began."""
+        found = sorted([*self._utterances(), *self._turns()], key=lambda one: one[0])
+        items = [self._put(key, at_s, told) for at_s, key, told in found]
+        call_id = self.record.call_id
+        return [{"type": "item", "call_id": call_id, **item} for item in items if item is not None]
 
-    def _put(self, key: str, told: Event) -> dict[str, Event]:
-        """Put an item into its place; empty when it was there just so."""
+    def _utterances(self) -> list[tuple[float, str, Event]]:
+        """What the caller said that is not told to its end."""
+        call = self.record.call
+        said = call.heard.said_since(self._over)
+        found = [
+            (
+                call.now_s if one.began_s is None else one.began_s,
+                f"said {number}",
+                {"role": "user", "sent": one.content[:MOST_TEXT], "size": len(one.content)},
+            )
+            for number, one in enumerate(said, self._over)
+            if one.role == "user"
+        ]
+        self._over += sum(1 for _ in takewhile(lambda one: one.is_over, said))
+        return found
+
+    def _turns(self) -> list[tuple[float, str, Event]]:
+        """The turns of the agent that may have changed."""
+        turns = self.record.turns
+        self._moving |= {number: turns[number] for number in range(self._begun, len(turns))}
+        self._begun = len(turns)
+        found = [
+            (turn.asked_at_s, f"turn {number}", {"role": "agent", **turn_of(turn, number)})
+            for number, turn in self._moving.items()
+        ]
+        self._moving = {n: turn for n, turn in self._moving.items() if not _is_settled(turn)}
+        return found
+
+    def _put(self, key: str, at_s: float, told: Event) -> Event | None:
+        """Put an item into its place; None when it was there just so."""
         place = self._places.setdefault(key, len(self.items))
-        item = {"place": place, "at_s": round(self.record.call.now_s, 3), **told}
         if place == len(self.items):
-            self.items.append(item)
-            return {key: item}
-        item["at_s"] = self.items[place]["at_s"]
-        if item == self.items[place]:
-            return {}
-        self.items[place] = item
-        return {key: item}
+            self.items.append({"place": place, "at_s": round(at_s, 3), **told})
+            return self.items[place]
+        before = self.items[place]
+        self.items[place] = {"place": place, "at_s": before["at_s"], **told}
+        return None if self.items[place] == before else self.items[place]
 
     def _new_lines(self) -> list[Event]:
         first, self._logged = self._logged, len(self.record.log)
@@ -231,27 +242,40 @@ class CallView:
 
     def _line(self, number: int) -> Event:
         line = self.record.log[number]
-        told = {"n": number, "at_s": line.at_s, "text": line.text}
+        told = {"n": number, "at_s": line.at_s, "text": line.text[:MOST_LINE]}
         return {"type": "line", "call_id": self.record.call_id, **told}
 
 
-def _mark(turn: Turn) -> tuple[Any, ...]:
-    """Something that differs whenever the turn has changed."""
-    spoken = turn.words_heard, turn.speech.is_over, turn.voice_at_s, turn.is_cut, turn.has_acted
-    return turn.complete_at_s, len(turn.sent), *spoken
+def _is_settled(turn: Turn) -> bool:
+    """Whether nothing about a turn can change any more."""
+    return turn.complete_at_s is not None and (turn.is_cut or turn.speech.is_over)
 
 
-def _says(peek: _Peek) -> str:
-    """The part of a message that tells it from its neighbours."""
-    if peek.transcript:
-        entry = _entry.decode(peek.transcript[-1])
-        return f"{entry.get('role')}: {str(entry.get('content'))[-SHOWN:]}"
-    said = peek.content if peek.content is not None else peek.name
-    return str(said or peek.turntaking or "")[:SHOWN]
+def _message(text: str, sender: str) -> Event:
+    """What a row shows of a frame that is a message; empty when it is none that we know of."""
+    peek = _peek.decode(text)
+    if sender == "platform":
+        if not isinstance(peek.interaction_type, str):
+            return {}
+        says, name = _last_words(peek.transcript) or peek.turntaking, peek.interaction_type
+    else:
+        says = peek.name if peek.content is None else peek.content
+        name = "response" if peek.response_type is None else peek.response_type
+    number = peek.interrupt_id if peek.response_id is None else peek.response_id
+    return {
+        "kind": str(name)[:SHOWN],
+        "says": "" if says is None else str(says)[:SHOWN],
+        "id": number if type(number) is int else None,
+    }
 
 
-def _id(peek: _Peek) -> int | None:
-    return peek.response_id if peek.response_id is not None else peek.interrupt_id
+def _last_words(transcript: msgspec.Raw) -> str:
+    """Who said what last; empty when nobody has said a word."""
+    entries = _entries.decode(transcript)
+    if not entries:
+        return ""
+    entry = _entry.decode(entries[-1])
+    return f"{entry.role}: {entry.content[-(SHOWN - len(entry.role) - 2) :]}"
 
 
 def _ms(from_s: float | None, to_s: float | None) -> float | None:

@@ -105,6 +105,11 @@ _CERTIFICATES: Final = {
 """Fixes, by OpenSSL's number of what is wrong with a certificate."""
 
 
+def likely_fix(stage: Stage) -> str:
+    """What helps most often where an attempt stays in a stage; empty where nothing has to."""
+    return _SILENCES[stage][1] if stage in _SILENCES else ""
+
+
 async def open_socket(  # noqa: PLR0913 - each is an option by name
     url: str,
     *,

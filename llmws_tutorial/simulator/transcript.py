@@ -5,7 +5,7 @@ sent whole with every message, and only its last words are new.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from llmws_tutorial.messages import (
     ConfigFields,
@@ -23,13 +23,30 @@ UNINTELLIGIBLE: Final = "(unintelligible audio)"
 """What a transcript says where the caller could not be understood."""
 
 
+class Heard(NamedTuple):
+    """An utterance as it is by now.
+
+    Attributes:
+        role: who speaks.
+        content: what was said so far.
+        began_s: when its first word began (seconds of the call); None when nobody knows.
+        is_over: whether nothing more comes.
+    """
+
+    role: str
+    content: str
+    began_s: float | None
+    is_over: bool
+
+
 class _Said:
     """One utterance: growing while it has words of its own, packed from then on."""
 
-    __slots__ = ("content", "packed", "role", "words")
+    __slots__ = ("began_s", "content", "packed", "role", "words")
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, began_s: float | None) -> None:
         self.role = role
+        self.began_s = began_s
         self.content = ""
         self.words: list[Word] = []
         self.packed: Packed | None = None
@@ -67,15 +84,18 @@ class Transcript:
         """What was said and done, as objects."""
         return unpack_entries(self.pack_woven())
 
-    def said_since(self, number: int) -> list[tuple[str, str]]:
-        """Who said what from an utterance on (0 and up): role and content, as of now."""
-        return [(said.role, said.content) for said in self._said[number:]]
+    def said_since(self, number: int) -> list[Heard]:
+        """Who said what, from an utterance on (0 and up)."""
+        return [
+            Heard(said.role, said.content, said.began_s, said.packed is not None)
+            for said in self._said[number:]
+        ]
 
     def hear(self, role: str, content: str, word: Word | None) -> None:
         """Let a speaker's open utterance be this long now; the first word opens one."""
         said = self._open.get(role)
         if said is None:
-            said = self._open[role] = _Said(role)
+            said = self._open[role] = _Said(role, None if word is None else word.start)
             self._said.append(said)
             self._woven.append(said)
         self.size += len(content) - len(said.content)
