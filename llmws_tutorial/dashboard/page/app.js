@@ -1,12 +1,33 @@
-// Joins the parts: the connection feeds the store, panels show it, and what people do is sent.
+// Joins the parts: what the dashboard tells feeds the store and the voice; panels import both.
 
 import { Connection } from "./connection.js";
+import { Microphone } from "./mic.js";
+import { Player } from "./sound.js";
 import { Store } from "./store.js";
 
+/** What the page knows. */
 export const store = new Store();
+
+/** The way to the dashboard. */
 export const connection = new Connection(
-  (event) => store.apply(event),
-  () => {},
+  (event) => {
+    player.take(event);
+    store.apply(event);
+  },
+  (piece, pcm) => player.add(piece, pcm),
 );
 
-connection.open();
+/** The agent's voice. */
+export const player = new Player((command) => connection.send(command));
+
+/** The caller's voice. */
+export const microphone = new Microphone(connection);
+
+// The address keeps no fragment: there a reload would look for the token.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.querySelector("#conversation").focus();
+});
+
+// By then all panels are there: not one of them misses an event.
+document.addEventListener("DOMContentLoaded", () => connection.open());
