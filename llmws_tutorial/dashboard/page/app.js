@@ -29,5 +29,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   document.querySelector("#conversation").focus();
 });
 
+// Any click or key lets the sound out, also that of a call which goes on after a reload.
+for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, () => player.unlock());
+
 // By then all panels are there: not one of them misses an event.
 document.addEventListener("DOMContentLoaded", () => connection.open());

@@ -8,6 +8,7 @@ export class Connection {
   #socket = null;
   #pauseMs = FIRST_PAUSE_MS;
   #token;
+  #asked = new Map(); // the latest command of each type
 
   /**
    * @param {(event: object) => void} onEvent - takes each event of the dashboard, in order.
@@ -43,8 +44,14 @@ export class Connection {
   /** Ask for something; false when the dashboard is not there. */
   send(command) {
     if (!this.isOpen) return false;
+    this.#asked.set(command.type, command);
     this.#socket.send(JSON.stringify(command));
     return true;
+  }
+
+  /** Ask again for what was asked last of a type: its user has agreed. */
+  confirm(type) {
+    return this.send({ ...this.#asked.get(type), confirmed: true });
   }
 
   /** Send sound of the microphone. */

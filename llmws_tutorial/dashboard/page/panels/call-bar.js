@@ -1,0 +1,208 @@
+// The call bar: the server's URL, the big button, how far the call has come, and for how long.
+
+import { connection, player, store } from "../app.js";
+import { fill, h } from "../dom.js";
+import { ending } from "../endings.js";
+import { Clock } from "../clock.js";
+import { recall, remember } from "../memory.js";
+
+const KEY = "llmws url";
+const HINT_MS = 250;
+const SLOW_MS = 3000;
+const MOST_URLS = 6;
+const EXAMPLE = "ws://127.0.0.1:8080/llm-websocket/";
+
+/** What mostly helps when a stage of the dialling takes long, by how the stage begins. */
+const FIXES = [
+  ["looking up the name", "is the name right, and is there a network?"],
+  ["opening the TCP connection", "is the address right, and does a firewall drop what comes?"],
+  ["agreeing on TLS", "does the server speak TLS at all? Without, it is called with ws://."],
+  ["asking for a WebSocket", "is the server stuck, or busy with something that blocks it? Look at its log."],
+  ["the agent's voice", "nothing to mend: it is loaded once after the start, for a few seconds."],
+];
+
+class CallBar extends HTMLElement {
+  #field = h("input", {
+    class: "field mono",
+    id: "url",
+    name: "url",
+    type: "text",
+    inputmode: "url",
+    list: "urls",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+    placeholder: EXAMPLE,
+    "aria-describedby": "url-hints",
+    oninput: () => this.#typed(),
+  });
+  #urls = h("datalist", { id: "urls" });
+  #button = h("button", { class: "button primary call", type: "submit" }, "Make a web call");
+  #clock = h("span", { class: "clock", role: "timer", "aria-label": "Length of the call", hidden: true });
+  #hints = h("ul", { class: "hints", id: "url-hints", "aria-live": "polite" });
+  #state = h("p", { class: "state", role: "status" });
+  #turn = h("span", { class: "muted turn" });
+  #slow = h("div", { class: "slow", role: "status" });
+  #time = new Clock();
+  #memory = recall(KEY) ?? {};
+  #isTouched = false;
+  #hinting = 0;
+  #stages = []; // of the dialling: [milliseconds, what was told]
+  #dialledAt = 0;
+
+  connectedCallback() {
+    this.append(
+      h(
+        "form",
+        { onsubmit: (event) => this.#pressed(event) },
+        h("h1", { class: "brand" }, h("img", { src: "favicon.svg", alt: "", width: "22", height: "22" }), "llmws"),
+        h("label", { class: "url", for: "url" }, "Server URL"),
+        this.#field,
+        this.#urls,
+        this.#button,
+        this.#clock,
+      ),
+      this.#hints,
+      h("div", { class: "line" }, this.#state, this.#turn),
+      this.#slow,
+    );
+    store.on("connected", () => this.#connected());
+    store.on("hints", (event) => event.url === this.#field.value && this.#showHints(event.hints));
+    store.on("frame", (event) => this.#time.set(event.at_s));
+    store.on("shown", () => this.#begun());
+    for (const type of ["status", "disconnected", "locked"]) store.on(type, () => this.#show());
+    document.addEventListener("llmws-key", ({ detail }) => this.#key(detail.key));
+    setInterval(() => this.#tick(), 250);
+    this.#show();
+  }
+
+  #connected() {
+    const proposed = store.hello.url;
+    if (!this.#isTouched) {
+      const isSame = proposed === this.#memory.proposed || !proposed;
+      this.#field.value = (isSame && this.#memory.typed) || proposed;
+    }
+    store.url = this.#field.value;
+    this.#offer(proposed);
+    this.#askForHints();
+    this.#show();
+  }
+
+  #typed() {
+    this.#isTouched = true;
+    store.url = this.#field.value;
+    clearTimeout(this.#hinting);
+    this.#hinting = setTimeout(() => this.#askForHints(), HINT_MS);
+  }
+
+  #askForHints() {
+    if (this.#field.value.trim()) connection.send({ type: "hint", url: this.#field.value });
+    else this.#showHints([]);
+  }
+
+  #showHints(hints) {
+    fill(this.#hints, hints.map((hint) => h("li", {}, hint)));
+  }
+
+  #offer(proposed) {
+    const urls = new Set([proposed, ...(this.#memory.recent ?? [])].filter(Boolean));
+    fill(this.#urls, [...urls].map((value) => h("option", { value })));
+  }
+
+  #pressed(event) {
+    event.preventDefault();
+    if (store.isCalling) connection.send({ type: "hang_up" });
+    else this.#call();
+  }
+
+  #key(key) {
+    if (key === "call" && !store.isCalling) this.#call();
+    if (key === "hang-up" && store.isCalling) connection.send({ type: "hang_up" });
+  }
+
+  #call() {
+    player.unlock();
+    const url = this.#field.value;
+    if (!url.trim()) {
+      this.#showHints([`write the URL of your server first, as in ${EXAMPLE}`]);
+      this.#field.focus();
+      return;
+    }
+    const recent = [url, ...(this.#memory.recent ?? []).filter((one) => one !== url)].slice(0, MOST_URLS);
+    this.#memory = { proposed: store.hello?.url, typed: url, recent };
+    remember(KEY, this.#memory);
+    this.#offer(store.hello?.url);
+    if (store.opened) store.showLive();
+    connection.send({ type: "call", url });
+  }
+
+  /** A call is there that was not there before, or another one is looked at. */
+  #begun() {
+    if (store.live && store.live.call_id !== this.#time.of) {
+      this.#time = new Clock(store.live.call_id, store.live.frames.at(-1)?.at_s);
+      this.#dialledAt = performance.now();
+      this.#stages = [];
+    }
+    this.#show();
+  }
+
+  #show() {
+    const status = store.live?.status;
+    const isDialling = store.isCalling && !status.is_open;
+    this.#button.disabled = !store.isConnected;
+    this.#button.textContent = store.isCalling ? "Hang up" : "Make a web call";
+    this.#button.classList.toggle("danger", store.isCalling);
+    this.#clock.hidden = !store.live || (status.is_over && !status.connections);
+    if (isDialling && this.#stages.at(-1)?.[1] !== status.says) {
+      this.#stages.push([performance.now() - this.#dialledAt, status.says]);
+    }
+    const [kind, text] = this.#words(status, isDialling);
+    this.#state.dataset.kind = kind;
+    put(this.#state, text);
+    put(this.#turn, store.isCalling && status.is_open ? status.says : "");
+    this.#tick();
+  }
+
+  /** What the status line says, and how it looks. */
+  #words(status, isDialling) {
+    if (!store.isConnected) return ["idle", "The dashboard is not connected."];
+    if (!status) return ["idle", "Ready. Make a call and hear the agent."];
+    if (isDialling) return ["busy", `Dialling: ${status.says}`];
+    if (status.trouble) return ["bad", `No call: ${status.trouble}`];
+    if (status.is_over) return [status.ended?.startsWith("error_") ? "bad" : "idle", `The call is over. ${ending(store.live)}`];
+    return ["good", "In a call"];
+  }
+
+  #tick() {
+    const status = store.live?.status;
+    const isDialling = store.isCalling && !status.is_open;
+    const passedMs = performance.now() - this.#dialledAt;
+    if (store.live && !this.#clock.hidden) {
+      if (status.is_over) this.#time.stop();
+      put(this.#clock, isDialling ? `${Math.floor(passedMs / 1000)} s` : this.#time.text);
+    }
+    const isSlow = isDialling && passedMs >= SLOW_MS;
+    if (!isSlow) this.#slow.replaceChildren();
+    else if (this.#slow.childElementCount === 0 || this.#slow.dataset.told !== `${this.#stages.length}`) this.#tell(status);
+  }
+
+  /** It takes long: say where it stands, what was tried, and what mostly helps. */
+  #tell(status) {
+    this.#slow.dataset.told = `${this.#stages.length}`;
+    const fix = FIXES.find(([start]) => status.says.startsWith(start))?.[1];
+    fill(
+      this.#slow,
+      h("p", {}, "There is no call yet. So far:"),
+      h("ol", {}, this.#stages.slice(-6).map(([at, says]) => h("li", {}, `after ${(at / 1000).toFixed(1)} s: ${says}`))),
+      fix && h("p", {}, `What mostly helps here: ${fix}`),
+      h("p", { class: "muted mono" }, store.live.url),
+    );
+  }
+}
+
+/** Set a text, unless it is there: what is set again is read out again. */
+function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+customElements.define("llmws-call-bar", CallBar);

@@ -1,0 +1,189 @@
+// The conversation: what was sent against what was heard, in the call that is shown.
+//
+// The list that eyes read changes with every word. Ears get another one, a log to which each
+// utterance is added once, when nothing of it changes any more.
+
+import { store } from "../app.js";
+import { fill, h } from "../dom.js";
+import "./say-box.js";
+import { isFinal, lastEntry, line, utterance } from "../utterance.js";
+
+const NEAR = 40; // pixels from the bottom that still count as being there
+const MOST_SHOWN = 300;
+const MOST_LINES = 200;
+
+class Conversation extends HTMLElement {
+  #bar = h("div", { class: "old", hidden: true });
+  #list = h("ol", { class: "talk" });
+  #live = h("p", { class: "ears", hidden: true, dir: "auto" });
+  #scroller = h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": "Utterances", onscroll: () => this.#scrolled() },
+    this.#list,
+    this.#live,
+  );
+  #newest = h("button", { type: "button", class: "button newest", hidden: true, onclick: () => this.#toEnd() }, "To the newest");
+  #title = h("span", { class: "muted title", dir: "auto" });
+  #log = h("div", { class: "visually-hidden", role: "log", "aria-label": "Conversation" });
+  #entries = []; // by place
+  #changed = new Set(); // places
+  #first = 0; // the first place that is shown
+  #told = 0; // how many items are in the log
+  #isWaiting = false;
+  #isAtEnd = true;
+  #end = "";
+
+  connectedCallback() {
+    this.setAttribute("role", "region");
+    this.setAttribute("aria-labelledby", "conversation-title");
+    this.append(
+      h("div", { class: "head" }, h("h2", { id: "conversation-title" }, "Conversation"), this.#title),
+      this.#bar,
+      h("div", { class: "frame" }, this.#scroller, this.#newest),
+      document.createElement("llmws-say-box"),
+      this.#log,
+    );
+    store.on("connected", () => this.#all());
+    store.on("shown", () => this.#all());
+    store.on("item", (event) => this.#change(event));
+    store.on("status", () => this.#change({}));
+    store.on("ears", (event) => this.#hears(event));
+    this.#all();
+  }
+
+  /** Another call is shown: everything is new. */
+  #all() {
+    const call = store.shown;
+    this.#entries = [];
+    this.#changed.clear();
+    this.#end = null;
+    this.#first = Math.max(0, (call?.items.length ?? 0) - MOST_SHOWN);
+    this.#log.replaceChildren();
+    this.#told = call?.items.length ? call.items.filter((item) => isFinal(item, call)).length : 0;
+    fill(this.#title, call?.title ? `Scenario: ${call.title}` : null);
+    this.#showBar();
+    if (call === null) fill(this.#list, this.#nothing());
+    else fill(this.#list, this.#earlier());
+    for (const { place } of call?.items ?? []) this.#changed.add(place);
+    this.#render();
+    this.#toEnd();
+  }
+
+  /** Something of the live call has changed; it is drawn with the next frame of the screen. */
+  #change({ place }) {
+    if (!store.isLive || store.live === null) return;
+    if (place !== undefined) this.#changed.add(place);
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    requestAnimationFrame(() => {
+      this.#isWaiting = false;
+      this.#render();
+    });
+  }
+
+  #render() {
+    const call = store.shown;
+    if (call === null) return;
+    const isOver = call.status.is_over !== false;
+    for (const place of [...this.#changed].sort((one, other) => one - other)) {
+      if (place >= this.#first && call.items[place]) this.#put(place, call);
+      // what is not final yet is drawn again when the call moves on, for its label
+      if (isOver || isFinal(call.items[place], call)) this.#changed.delete(place);
+    }
+    this.#showEnd(call);
+    if (store.isLive) this.#tell(call);
+    if (this.#isAtEnd) this.#toEnd();
+    else this.#newest.hidden = false;
+  }
+
+  #put(place, call) {
+    const entry = utterance(call.items[place], call);
+    if (this.#entries[place]) this.#entries[place].replaceWith(entry);
+    else this.#list.append(entry);
+    this.#entries[place] = entry;
+  }
+
+  #showEnd(call) {
+    const entry = lastEntry(call) ?? this.#empty(call);
+    const text = entry?.textContent ?? "";
+    if (text === this.#end && this.#list.lastChild === this.#endEntry) return;
+    this.#endEntry?.remove();
+    this.#endEntry = entry;
+    this.#end = text;
+    if (entry) this.#list.append(entry);
+  }
+
+  #endEntry = null;
+
+  #empty(call) {
+    if (call.items.length > 0) return null;
+    if (call.status.state === undefined) return this.#note("Of this call only its frames were kept: see Wire.");
+    if (call.status.is_over) return null;
+    return this.#note(call.status.is_open ? "The line is open. Nobody has said a word yet." : "Dialling.");
+  }
+
+  #nothing() {
+    return this.#note('No call yet. "Make a web call" dials the server above: you hear its agent, and read here what it says.');
+  }
+
+  #note(text) {
+    return h("li", { class: "empty" }, text);
+  }
+
+  /** A way to what is too much to be shown at once. */
+  #earlier() {
+    if (this.#first === 0) return null;
+    const show = () => {
+      this.#first = 0;
+      this.#entries = [];
+      fill(this.#list);
+      for (const { place } of store.shown.items) this.#changed.add(place);
+      this.#isAtEnd = false;
+      this.#render();
+      this.#scroller.scrollTop = 0;
+      this.#scroller.focus();
+    };
+    return h("li", {}, h("button", { type: "button", class: "button quiet", onclick: show }, `Show ${this.#first} earlier ones`));
+  }
+
+  #showBar() {
+    const { opened } = store;
+    this.#bar.hidden = opened === null;
+    if (opened === null) return;
+    const when = opened.started_ms ? `of ${new Date(opened.started_ms).toLocaleString()}` : "from the disk";
+    fill(
+      this.#bar,
+      h("p", {}, `You look at a call ${when}.`),
+      h("button", { type: "button", class: "button", onclick: () => store.showLive() }, "Back to the live call"),
+    );
+  }
+
+  #hears({ text, is_over: isOver }) {
+    this.#live.hidden = isOver || !store.isLive;
+    this.#live.textContent = text ? `You are saying: ${text}` : "Somebody is speaking …";
+    if (this.#isAtEnd) this.#toEnd();
+  }
+
+  /** Add to the log what is final, in order. */
+  #tell(call) {
+    while (this.#told < call.items.length && isFinal(call.items[this.#told], call)) {
+      this.#log.append(h("p", {}, line(call.items[this.#told], call)));
+      this.#told += 1;
+    }
+    while (this.#log.childElementCount > MOST_LINES) this.#log.firstChild.remove();
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
+    this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    if (this.#isAtEnd) this.#newest.hidden = true;
+  }
+
+  #toEnd() {
+    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#isAtEnd = true;
+    this.#newest.hidden = true;
+  }
+}
+
+customElements.define("llmws-conversation", Conversation);

@@ -1,0 +1,92 @@
+// What a caller can do: type, say a phrase, interrupt, stay silent, mumble, press keys.
+
+import { connection, store } from "../app.js";
+import { fill, h } from "../dom.js";
+
+const INTERRUPTION = "Wait, one moment.";
+const DIGITS = [..."123456789*0#"];
+
+class SayBox extends HTMLElement {
+  #field = h("input", {
+    class: "field",
+    type: "text",
+    "aria-label": "Say something",
+    placeholder: "Say something",
+    autocomplete: "off",
+    dir: "auto",
+  });
+  #phrases = h("div", { class: "phrases", role: "group", "aria-label": "Phrases" });
+  #typed = h("output", { class: "mono", "aria-label": "Keys pressed" });
+  #isThere = null; // somebody to talk to
+
+  connectedCallback() {
+    const act = (text, command, title) =>
+      h("button", { type: "button", class: "button", title, onclick: () => connection.send(command) }, text);
+    this.append(
+      h("form", { onsubmit: (event) => this.#say(event) }, this.#field, h("button", { class: "button primary" }, "Say")),
+      this.#phrases,
+      h(
+        "div",
+        { class: "toolbar" },
+        act("Interrupt", { type: "say", text: INTERRUPTION }, `Say "${INTERRUPTION}" over the agent`),
+        act("Stay silent", { type: "skip_silence" }, "Let the rest of a silence pass at once"),
+        act("Mumble", { type: "mumble" }, "Say something that cannot be understood"),
+        this.#keypad(),
+      ),
+    );
+    for (const type of ["connected", "disconnected", "shown", "status"]) store.on(type, () => this.#show());
+    store.on("connected", () => this.#offer());
+    document.addEventListener("llmws-key", ({ detail }) => {
+      if (detail.key === "say") this.#field.focus();
+      if (detail.key === "interrupt" && this.#isThere) connection.send({ type: "say", text: INTERRUPTION });
+    });
+    this.#show();
+  }
+
+  #say(event) {
+    event.preventDefault();
+    const text = this.#field.value;
+    if (!text.trim() || !this.#isThere || !connection.send({ type: "say", text })) return;
+    this.#field.value = "";
+  }
+
+  #offer() {
+    const chip = (text) =>
+      h("button", { type: "button", class: "button phrase", onclick: () => connection.send({ type: "say", text }) }, text);
+    fill(this.#phrases, store.hello.phrases.map(chip));
+    this.#isThere = null;
+    this.#show();
+  }
+
+  #keypad() {
+    const press = (digits) => {
+      connection.send({ type: "press", digits });
+      this.#typed.textContent = (this.#typed.textContent + digits).slice(-20);
+    };
+    return h(
+      "details",
+      { class: "keypad" },
+      h("summary", { class: "button" }, "Phone keys"),
+      h(
+        "div",
+        { role: "group", "aria-label": "Phone keys" },
+        DIGITS.map((digit) => h("button", { type: "button", class: "button mono", onclick: () => press(digit) }, digit)),
+        this.#typed,
+      ),
+    );
+  }
+
+  /** All of it rests where nobody can be talked to; one may type ahead, though. */
+  #show() {
+    const { live } = store;
+    const isThere = store.isConnected && store.isLive && store.isCalling && live.status.is_open;
+    if (!isThere) this.#typed.textContent = "";
+    if (isThere === this.#isThere) return;
+    this.#isThere = isThere;
+    const hadFocus = this.contains(document.activeElement);
+    for (const button of this.querySelectorAll("button")) button.disabled = !isThere;
+    if (hadFocus && document.activeElement !== this.#field && !isThere) this.#field.focus();
+  }
+}
+
+customElements.define("llmws-say-box", SayBox);

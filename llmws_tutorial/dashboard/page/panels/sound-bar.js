@@ -1,0 +1,152 @@
+// Who speaks and who listens: the agent's voice, the caller's microphone, and why not the best.
+
+import { connection, microphone, player, store } from "../app.js";
+import { fill, h } from "../dom.js";
+import { Recognition } from "../recognition.js";
+
+const VOICES = { kit: "The kit's own", browser: "Your browser's", captions: "Captions and a tone" };
+
+class SoundBar extends HTMLElement {
+  #voice = h(
+    "select",
+    { class: "field", id: "voice", onchange: () => this.#choose() },
+    Object.entries(VOICES).map(([value, text]) => h("option", { value }, text)),
+  );
+  #level = h("span", { class: "level", "aria-hidden": "true" });
+  #talk = h(
+    "button",
+    { type: "button", class: "button", "aria-pressed": "false", onclick: () => this.#toggle() },
+    this.#level,
+    "Talk",
+  );
+  #browserTalk = h(
+    "button",
+    { type: "button", class: "button", "aria-pressed": "false", onclick: () => this.#toggleBrowser() },
+    "Talk by the browser",
+  );
+  #notes = h("div", { class: "notes muted" });
+  #recognition = Recognition.isThere ? new Recognition(connection) : null;
+  #isHeld = false; // Space is down: the microphone stays on for as long
+
+  connectedCallback() {
+    const help = () => document.dispatchEvent(new CustomEvent("llmws-key", { detail: { key: "help" } }));
+    this.append(
+      h(
+        "div",
+        { class: "controls" },
+        h("label", { for: "voice", class: "muted" }, "Voice"),
+        this.#voice,
+        this.#talk,
+        this.#browserTalk,
+        h("button", { type: "button", class: "button quiet", onclick: help }, "Keys"),
+      ),
+      this.#notes,
+    );
+    for (const type of ["connected", "disconnected", "voice", "shown", "status"]) store.on(type, () => this.#show());
+    microphone.addEventListener("level", ({ detail }) => this.#level.style.setProperty("--level", detail));
+    microphone.addEventListener("change", () => this.#show());
+    this.#recognition?.addEventListener("change", () => this.#show());
+    player.addEventListener("kinds", () => this.#show());
+    document.addEventListener("llmws-key", (event) => this.#key(event));
+    this.#show();
+  }
+
+  get #canTalk() {
+    return store.isConnected && store.isCalling && store.live.status.is_open;
+  }
+
+  #show() {
+    const { kind, no_kit: noKit, no_ears: noEars } = store.voice;
+    this.#fallBack();
+    this.#voice.value = kind;
+    this.#voice.disabled = !store.isConnected;
+    for (const option of this.#voice.options) {
+      option.disabled = option.value === "kit" ? noKit !== "" : option.value === "browser" && !player.kinds.browser;
+    }
+    if (!this.#canTalk) this.#fallSilent();
+    this.#talk.hidden = noEars !== "";
+    this.#talk.disabled = !this.#canTalk;
+    this.#talk.setAttribute("aria-pressed", microphone.isOn);
+    this.#browserTalk.hidden = noEars === "" || this.#recognition === null;
+    this.#browserTalk.disabled = !this.#canTalk;
+    this.#browserTalk.setAttribute("aria-pressed", this.#recognition?.isOn ?? false);
+    fill(this.#notes, this.#words().map((text) => h("p", {}, text)));
+  }
+
+  /** What there is to say about the voice and the ears. */
+  #words() {
+    const { kind, no_kit: noKit, no_ears: noEars, is_loading: isLoading } = store.voice;
+    if (isLoading) return [`For a moment: ${noKit}.`];
+    const words = [];
+    if (kind === "browser" && noKit) words.push(`Your browser speaks: ${noKit}.`);
+    if (kind === "captions" && noKit) words.push(`Nobody speaks: ${noKit}.`);
+    if (noEars) words.push(`Type what you say: ${noEars}.`);
+    if (noEars && this.#recognition) words.push(Recognition.label ?? "");
+    return words.filter(Boolean);
+  }
+
+  /** Without the kit's voice the browser's is the next best, unless somebody chose. */
+  #fallBack() {
+    const { is_chosen: isChosen, is_loading: isLoading, kind } = store.voice;
+    const isNeeded = kind === "captions" && !isChosen && isLoading === false;
+    if (isNeeded && player.kinds.browser && store.isSounding) connection.send({ type: "use_voice", kind: "browser" });
+  }
+
+  #choose() {
+    player.unlock();
+    connection.send({ type: "use_voice", kind: this.#voice.value });
+  }
+
+  #toggle() {
+    this.#isHeld = false;
+    if (microphone.isOn) microphone.stop({ isTurnOver: false });
+    else this.#listen();
+    this.#show();
+  }
+
+  async #listen() {
+    try {
+      await microphone.start();
+      if (!this.#canTalk) this.#fallSilent();
+    } catch (error) {
+      store.apply({ type: "trouble", text: error.message });
+    }
+    this.#show();
+  }
+
+  #toggleBrowser() {
+    if (this.#recognition.isOn) this.#recognition.stop();
+    else this.#recognition.start();
+    this.#show();
+  }
+
+  /** Nobody is there to be talked to. */
+  #fallSilent() {
+    if (microphone.isOn) microphone.stop({ isTurnOver: false });
+    if (this.#recognition?.isOn) this.#recognition.stop();
+  }
+
+  #key(event) {
+    if (event.detail.key === "talk-start" && this.#canTalk && !this.#talk.hidden && !microphone.isOn) {
+      event.preventDefault();
+      this.#hold();
+    } else if (event.detail.key === "talk-stop") {
+      this.#letGo();
+    }
+  }
+
+  async #hold() {
+    this.#isHeld = true;
+    await this.#listen();
+    if (!this.#isHeld && microphone.isOn) microphone.stop({ isTurnOver: true }); // let go meanwhile
+    this.#show();
+  }
+
+  #letGo() {
+    if (this.#isHeld && microphone.isOn) microphone.stop({ isTurnOver: true });
+    this.#isHeld = false;
+    this.#show();
+  }
+}
+
+customElements.define("llmws-sound-bar", SoundBar);
