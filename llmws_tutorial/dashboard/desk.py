@@ -165,7 +165,7 @@ class Desk:
         speaker = self._sound.begin()
         if speed == 1.0:
             view.record.call.voice = speaker
-            view.stage = "loading the agent's voice" if self._sound.must_load else "about to dial"
+            view.stage = "loading the agent's voice" if self._sound.must_load else ""
         self._call = call = LiveCall(view, speaker, tell=self._tell, shelf=self.shelf)
         self._sound.come_to(tab)
         self._tell(view.snapshot())

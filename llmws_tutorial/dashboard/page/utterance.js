@@ -90,7 +90,7 @@ function mark(item, heard) {
 function left(item, rest, call) {
   if (!rest.trim()) return rest || null;
   if (!isFinal(item, call)) return h("span", { class: "coming" }, rest);
-  return [h("span", { class: "label" }, "not heard: "), h("s", { class: "unheard" }, rest)];
+  return [" ", h("span", { class: "label" }, "not heard:"), " ", h("s", { class: "unheard" }, rest.trim())];
 }
 
 /** How a call ended, as the last entry of the list; null while it goes on. */

@@ -9,17 +9,8 @@ import { recall, remember } from "../memory.js";
 const KEY = "llmws url";
 const HINT_MS = 250;
 const SLOW_MS = 3000;
-const MOST_URLS = 6;
+const BEFORE = "waiting for the first message"; // what a call says of itself before it is dialled
 const EXAMPLE = "ws://127.0.0.1:8080/llm-websocket/";
-
-/** What mostly helps when a stage of the dialling takes long, by how the stage begins. */
-const FIXES = [
-  ["looking up the name", "is the name right, and is there a network?"],
-  ["opening the TCP connection", "is the address right, and does a firewall drop what comes?"],
-  ["agreeing on TLS", "does the server speak TLS at all? Without, it is called with ws://."],
-  ["asking for a WebSocket", "is the server stuck, or busy with something that blocks it? Look at its log."],
-  ["the agent's voice", "nothing to mend: it is loaded once after the start, for a few seconds."],
-];
 
 class CallBar extends HTMLElement {
   #field = h("input", {
@@ -28,7 +19,6 @@ class CallBar extends HTMLElement {
     name: "url",
     type: "text",
     inputmode: "url",
-    list: "urls",
     autocomplete: "off",
     autocapitalize: "off",
     spellcheck: "false",
@@ -36,7 +26,7 @@ class CallBar extends HTMLElement {
     "aria-describedby": "url-hints",
     oninput: () => this.#typed(),
   });
-  #urls = h("datalist", { id: "urls" });
+  #earlier = h("button", { class: "button quiet earlier", type: "button", hidden: true, onclick: () => this.#takeEarlier() });
   #button = h("button", { class: "button primary call", type: "submit" }, "Make a web call");
   #clock = h("span", { class: "clock", role: "timer", "aria-label": "Length of the call", hidden: true });
   #hints = h("ul", { class: "hints", id: "url-hints", "aria-live": "polite" });
@@ -58,10 +48,10 @@ class CallBar extends HTMLElement {
         h("h1", { class: "brand" }, h("img", { src: "favicon.svg", alt: "", width: "22", height: "22" }), "llmws"),
         h("label", { class: "url", for: "url" }, "Server URL"),
         this.#field,
-        this.#urls,
         this.#button,
         this.#clock,
       ),
+      this.#earlier,
       this.#hints,
       h("div", { class: "line" }, this.#state, this.#turn),
       this.#slow,
@@ -83,9 +73,18 @@ class CallBar extends HTMLElement {
       this.#field.value = (isSame && this.#memory.typed) || proposed;
     }
     store.url = this.#field.value;
-    this.#offer(proposed);
+    const { typed } = this.#memory;
+    this.#earlier.hidden = !typed || typed === store.url;
+    this.#earlier.textContent = `Instead the server of last time: ${typed}`;
     this.#askForHints();
     this.#show();
+  }
+
+  #takeEarlier() {
+    this.#field.value = this.#memory.typed;
+    this.#earlier.hidden = true;
+    this.#typed();
+    this.#field.focus();
   }
 
   #typed() {
@@ -102,11 +101,6 @@ class CallBar extends HTMLElement {
 
   #showHints(hints) {
     fill(this.#hints, hints.map((hint) => h("li", {}, hint)));
-  }
-
-  #offer(proposed) {
-    const urls = new Set([proposed, ...(this.#memory.recent ?? [])].filter(Boolean));
-    fill(this.#urls, [...urls].map((value) => h("option", { value })));
   }
 
   #pressed(event) {
@@ -128,10 +122,9 @@ class CallBar extends HTMLElement {
       this.#field.focus();
       return;
     }
-    const recent = [url, ...(this.#memory.recent ?? []).filter((one) => one !== url)].slice(0, MOST_URLS);
-    this.#memory = { proposed: store.hello?.url, typed: url, recent };
+    this.#memory = { proposed: store.hello?.url, typed: url };
+    this.#earlier.hidden = true;
     remember(KEY, this.#memory);
-    this.#offer(store.hello?.url);
     if (store.opened) store.showLive();
     connection.send({ type: "call", url });
   }
@@ -153,7 +146,7 @@ class CallBar extends HTMLElement {
     this.#button.textContent = store.isCalling ? "Hang up" : "Make a web call";
     this.#button.classList.toggle("danger", store.isCalling);
     this.#clock.hidden = !store.live || (status.is_over && !status.connections);
-    if (isDialling && this.#stages.at(-1)?.[1] !== status.says) {
+    if (isDialling && status.says !== BEFORE && this.#stages.at(-1)?.[1] !== status.says) {
       this.#stages.push([performance.now() - this.#dialledAt, status.says]);
     }
     const [kind, text] = this.#words(status, isDialling);
@@ -167,7 +160,7 @@ class CallBar extends HTMLElement {
   #words(status, isDialling) {
     if (!store.isConnected) return ["idle", "The dashboard is not connected."];
     if (!status) return ["idle", "Ready. Make a call and hear the agent."];
-    if (isDialling) return ["busy", `Dialling: ${status.says}`];
+    if (isDialling) return ["busy", ["Dialling", this.#stages.at(-1)?.[1]].filter(Boolean).join(": ")];
     if (status.trouble) return ["bad", `No call: ${status.trouble}`];
     if (status.is_over) return [status.ended?.startsWith("error_") ? "bad" : "idle", `The call is over. ${ending(store.live)}`];
     return ["good", "In a call"];
@@ -189,12 +182,11 @@ class CallBar extends HTMLElement {
   /** It takes long: say where it stands, what was tried, and what mostly helps. */
   #tell(status) {
     this.#slow.dataset.told = `${this.#stages.length}`;
-    const fix = FIXES.find(([start]) => status.says.startsWith(start))?.[1];
     fill(
       this.#slow,
       h("p", {}, "There is no call yet. So far:"),
       h("ol", {}, this.#stages.slice(-6).map(([at, says]) => h("li", {}, `after ${(at / 1000).toFixed(1)} s: ${says}`))),
-      fix && h("p", {}, `What mostly helps here: ${fix}`),
+      status.likely_fix ? h("p", {}, `What mostly helps: ${status.likely_fix}`) : null,
       h("p", { class: "muted mono" }, store.live.url),
     );
   }

@@ -29,6 +29,7 @@ class Conversation extends HTMLElement {
   #changed = new Set(); // places
   #first = 0; // the first place that is shown
   #told = 0; // how many items are in the log
+  #lastTold = null; // the last of them that the caller said: its place, and as much as was told
   #isWaiting = false;
   #isAtEnd = true;
   #end = "";
@@ -59,6 +60,7 @@ class Conversation extends HTMLElement {
     this.#end = null;
     this.#first = Math.max(0, (call?.items.length ?? 0) - MOST_SHOWN);
     this.#log.replaceChildren();
+    this.#lastTold = null;
     this.#told = call?.items.length ? call.items.filter((item) => isFinal(item, call)).length : 0;
     fill(this.#title, call?.title ? `Scenario: ${call.title}` : null);
     this.#showBar();
@@ -166,11 +168,22 @@ class Conversation extends HTMLElement {
 
   /** Add to the log what is final, in order. */
   #tell(call) {
+    this.#tellRest(call);
     while (this.#told < call.items.length && isFinal(call.items[this.#told], call)) {
-      this.#log.append(h("p", {}, line(call.items[this.#told], call)));
+      const item = call.items[this.#told];
+      this.#log.append(h("p", {}, line(item, call)));
+      if (item.role === "user") this.#lastTold = { place: item.place, length: item.sent.length };
       this.#told += 1;
     }
     while (this.#log.childElementCount > MOST_LINES) this.#log.firstChild.remove();
+  }
+
+  /** The caller went on where they seemed to have finished. */
+  #tellRest(call) {
+    const item = call.items[this.#lastTold?.place];
+    if (item === undefined || item.sent.length <= this.#lastTold.length || !isFinal(item, call)) return;
+    this.#log.append(h("p", {}, line({ ...item, sent: item.sent.slice(this.#lastTold.length).trim() }, call)));
+    this.#lastTold.length = item.sent.length;
   }
 
   #scrolled() {

@@ -63,9 +63,18 @@ class SayBox extends HTMLElement {
       connection.send({ type: "press", digits });
       this.#typed.textContent = (this.#typed.textContent + digits).slice(-20);
     };
+    const close = (event) => {
+      event.currentTarget.open = false;
+      event.preventDefault(); // the call goes on
+      event.currentTarget.firstChild.focus();
+    };
     return h(
       "details",
-      { class: "keypad" },
+      {
+        class: "keypad",
+        onkeydown: (event) => event.key === "Escape" && event.currentTarget.open && close(event),
+        onfocusout: (event) => (event.currentTarget.open &&= event.currentTarget.contains(event.relatedTarget)),
+      },
       h("summary", { class: "button" }, "Phone keys"),
       h(
         "div",

@@ -75,8 +75,8 @@ class SoundBar extends HTMLElement {
 
   /** What there is to say about the voice and the ears. */
   #words() {
-    const { kind, no_kit: noKit, no_ears: noEars, is_loading: isLoading } = store.voice;
-    if (isLoading) return [`For a moment: ${noKit}.`];
+    const { kind, no_kit: noKit, no_ears: noEars } = store.voice;
+    if (isLoading()) return [`For a moment: ${noKit}.`];
     const words = [];
     if (kind === "browser" && noKit) words.push(`Your browser speaks: ${noKit}.`);
     if (kind === "captions" && noKit) words.push(`Nobody speaks: ${noKit}.`);
@@ -87,8 +87,8 @@ class SoundBar extends HTMLElement {
 
   /** Without the kit's voice the browser's is the next best, unless somebody chose. */
   #fallBack() {
-    const { is_chosen: isChosen, is_loading: isLoading, kind } = store.voice;
-    const isNeeded = kind === "captions" && !isChosen && isLoading === false;
+    const { is_chosen: isChosen, kind } = store.voice;
+    const isNeeded = store.isConnected && kind === "captions" && !isChosen && !isLoading();
     if (isNeeded && player.kinds.browser && store.isSounding) connection.send({ type: "use_voice", kind: "browser" });
   }
 
@@ -147,6 +147,10 @@ class SoundBar extends HTMLElement {
     this.#isHeld = false;
     this.#show();
   }
+}
+
+function isLoading() {
+  return store.voice.is_loading ?? store.voice.no_kit.includes("still being loaded");
 }
 
 customElements.define("llmws-sound-bar", SoundBar);
