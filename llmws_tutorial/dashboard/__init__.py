@@ -10,7 +10,8 @@ From the page inwards::
     live_call   one call while it goes on; view: what pages see of it; history: calls on disk
     speaker     the agent's voice in pieces; mouth: the kit's own voice
     ears        the caller's voice
-    judging     checks, scenarios, two calls compared; lesson: what there is to try
+    judging     check_run, scenario_run; two calls compared
+    lesson      what there is to try
 
 A frame from a server lands in the call's record, as with every caller of the simulator; `live_call`
 has it written to disk, `view` makes a row of it, and each `tab` sends the row to its page.

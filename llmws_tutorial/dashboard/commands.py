@@ -10,7 +10,7 @@ import msgspec
 
 from llmws_tutorial.errors import SetupError
 
-MOST_CHARACTERS: Final = 2**19
+MOST_CHARACTERS: Final = 2**20
 """How long a text may be that a page sends."""
 
 Text = Annotated[str, msgspec.Meta(max_length=MOST_CHARACTERS)]
@@ -128,12 +128,23 @@ class Send(Command, frozen=True, kw_only=True):
 
 
 class Play(Command, frozen=True, kw_only=True):
-    """Play a scenario against the server; at speed 1 it is a call that can be heard."""
+    """Play a scenario against the server; at speed 1 it is a call that can be heard.
 
-    name: Name
+    It is one of the kit's, by its name, or one that was written in the page, as text; without
+    either it is every one of the kit's, one after the other.
+    """
+
+    name: Name = ""
+    text: Text = ""
     url: Url
     speed: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
     confirmed: bool = False
+
+
+class Proofread(Command, frozen=True, kw_only=True):
+    """Ask what is wrong with a scenario, as far as it is written."""
+
+    text: Text
 
 
 class Check(Command, frozen=True, kw_only=True):
@@ -192,6 +203,7 @@ AnyCommand = (
     | GoWrong
     | Send
     | Play
+    | Proofread
     | Check
     | StopCheck
     | ShowFrame

@@ -16,10 +16,11 @@ from llmws_tutorial.checks import CASES
 from llmws_tutorial.dashboard import commands
 from llmws_tutorial.dashboard.commands import AnyCommand
 from llmws_tutorial.dashboard.history import Shelf
-from llmws_tutorial.dashboard.jobs import Jobs, after
-from llmws_tutorial.dashboard.judging import CheckRun, compared, play_quietly, scenarios
-from llmws_tutorial.dashboard.lesson import PHRASES, TRIES
+from llmws_tutorial.dashboard.jobs import Jobs
+from llmws_tutorial.dashboard.judging import Judging, compared
+from llmws_tutorial.dashboard.lesson import PHRASES, READING, TRIES
 from llmws_tutorial.dashboard.live_call import LiveCall
+from llmws_tutorial.dashboard.scenario_run import addresses, chosen, proofread, scenarios
 from llmws_tutorial.dashboard.sound import Sound
 from llmws_tutorial.dashboard.tab import Tab
 from llmws_tutorial.dashboard.view import MOST_TEXT, CallView, Event, whole
@@ -27,9 +28,6 @@ from llmws_tutorial.errors import CannotConnect, SetupError
 from llmws_tutorial.simulator import new_record
 from llmws_tutorial.simulator.address import dialled, hints, is_local
 from llmws_tutorial.simulator.caller import Caller, Fault
-from llmws_tutorial.simulator.judge import judge
-from llmws_tutorial.simulator.playing import cast, fill
-from llmws_tutorial.simulator.scenario import CallOf, Scenario, load, shipped
 
 MOST_LINES: Final = 2000
 """How many lines of the server's log are kept for a page that comes."""
@@ -81,8 +79,7 @@ class Desk:
         self._jobs = Jobs(self._tell)
         self._call: LiveCall | None = None
         self._calling: asyncio.Task[None] | None = None
-        self._check: CheckRun | None = None
-        self._checking: asyncio.Task[None] | None = None
+        self._judging = Judging(start=self._jobs.start, tell=self._tell)
 
     async def open(self) -> None:
         """Load what takes a moment, in the background, and follow the server's log."""
@@ -105,8 +102,7 @@ class Desk:
         tab.tell_all(self._lines)
         if self._call is not None:
             tab.tell(self._call.view.snapshot())
-        if self._check is not None:
-            tab.tell_all(self._check.events())
+        tab.tell_all(self._judging.events())
         self._sound.welcome(tab)
         self._jobs.read(self._history, tab.tell)
 
@@ -139,22 +135,22 @@ class Desk:
     def _place(self, tab: Tab, command: commands.Call) -> None:
         if not self._may_dial(tab, command.url, command.confirmed, "call"):
             return
+        self._judging.stop_playing()
         self._begin(tab, CallView(new_record(), command.url))
 
     def _play(self, tab: Tab, command: commands.Play) -> None:
-        if command.name not in shipped():  # and no file: a page reads none
-            raise SetupError(f"there is no scenario {command.name!r}, only {', '.join(shipped())}")
-        scenario = load(command.name)
-        urls = _urls(scenario, command.url)
+        played = chosen(command.name, command.text)
+        urls = {url for one in played.values() for url in addresses(command.url, one)}
         if not all(self._may_dial(tab, url, command.confirmed, "play") for url in urls):
             return
-        if scenario.calls > 1:
-            self._jobs.start(play_quietly(command.name, scenario, command.url, self._tell))
-            return
-        record, caller = cast(scenario)
-        view = CallView(record, urls[0], title=scenario.scenario)
-        task = self._begin(tab, view, caller, speed=command.speed)
-        task.add_done_callback(lambda _: self._tell_outcome(command.name, scenario, view, caller))
+
+        def place(view: CallView, caller: Caller) -> asyncio.Task[None]:
+            return self._begin(tab, view, caller, speed=command.speed)
+
+        self._judging.play(played, command.url, place)
+
+    def _proofread(self, tab: Tab, command: commands.Proofread) -> None:
+        tab.tell(proofread(command.text))
 
     def _begin(
         self, tab: Tab, view: CallView, caller: Caller | None = None, speed: float = 1.0
@@ -185,6 +181,7 @@ class Desk:
         self._tell_history()
 
     def _hang_up(self, tab: Tab, command: commands.HangUp) -> None:
+        self._judging.stop_playing()
         if self._call is None or self._calling is None:
             return
         if self._call.is_open:
@@ -241,16 +238,11 @@ class Desk:
         self._sound.come_to(tab)
 
     def _run_checks(self, tab: Tab, command: commands.Check) -> None:
-        if not self._may_dial(tab, command.url, command.confirmed, "check"):
-            return
-        check = CheckRun(command.url, command.prefixes, command.profile, tell=self._tell)
-        before, self._check = self._checking, check
-        self._checking = self._jobs.start(after(before, check.run))
-        self._checking.add_done_callback(lambda _: check.finish())
+        if self._may_dial(tab, command.url, command.confirmed, "check"):
+            self._judging.check(command.url, command.prefixes, command.profile)
 
     def _stop_check(self, tab: Tab, command: commands.StopCheck) -> None:
-        if self._checking is not None:
-            self._checking.cancel()
+        self._judging.stop_checking()
 
     def _show_frame(self, tab: Tab, command: commands.ShowFrame) -> None:
         call_id, number = command.call_id, command.number
@@ -298,18 +290,13 @@ class Desk:
     def _history(self) -> Event:
         return {"type": "history", "calls": self.shelf.list()}
 
-    def _tell_outcome(self, name: str, scenario: Scenario, view: CallView, caller: Caller) -> None:
-        with self._jobs.telling():
-            wrongs = [view.trouble] if view.trouble else judge(scenario, view.record, caller.begun)
-            told = {"type": "outcome", "name": name, "title": scenario.scenario, "wrongs": wrongs}
-            self._tell(told)
-
     def _take_line(self, line: str) -> None:
-        at_s = None
-        if self._call is not None and self._call.is_open:
-            at_s = round(self._call.view.record.call.now_s, 3)
         number, self._line_number = self._line_number, self._line_number + 1
-        event = {"type": "server_line", "n": number, "at_s": at_s, "text": line[:MOST_TEXT]}
+        event: Event = {"type": "server_line", "n": number, "text": line[:MOST_TEXT]}
+        event |= {"call_id": None, "at_s": None}
+        if self._call is not None and self._call.is_open:
+            record = self._call.view.record
+            event |= {"call_id": record.call_id, "at_s": round(record.call.now_s, 3)}
         self._lines.append(event)
         self._tell(event)
 
@@ -322,6 +309,7 @@ class Desk:
             "folder": str(self.shelf.folder),
             "phrases": list(PHRASES),
             "tries": list(TRIES),
+            "reading": list(READING),
             "scenarios": scenarios(),
             "checks": [
                 {"id": case.id, "title": case.title, "step": case.step, "topic": case.topic}
@@ -347,6 +335,7 @@ class Desk:
         commands.GoWrong: _go_wrong,
         commands.Send: _send,
         commands.Play: _play,
+        commands.Proofread: _proofread,
         commands.Check: _run_checks,
         commands.StopCheck: _stop_check,
         commands.ShowFrame: _show_frame,
@@ -354,12 +343,6 @@ class Desk:
         commands.ForgetCall: _forget_call,
         commands.Compare: _compare,
     }
-
-
-def _urls(scenario: Scenario, url: str) -> list[str]:
-    """What each call of a scenario dials."""
-    calls = [scenario.for_call(number).call or CallOf() for number in range(1, scenario.calls + 1)]
-    return [fill(url, call.variables) for call in calls]
 
 
 def _whole(call_id: str, number: int, text: str) -> Event:

@@ -1,114 +1,88 @@
-"""What the dashboard judges: a server by the checks, a scenario, one call by another."""
+"""What the dashboard judges: a server by the checks and by scenarios, one call by another."""
 
-import time
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
-from llmws_tutorial.checks import Profile, judge, select
-from llmws_tutorial.checks.finding import Finding
-from llmws_tutorial.checks.report import Report, as_data
-from llmws_tutorial.checks.sockets import Sockets
+from llmws_tutorial.dashboard.check_run import CheckRun
 from llmws_tutorial.dashboard.history import Shelf
+from llmws_tutorial.dashboard.scenario_run import Place, ScenarioRun
 from llmws_tutorial.dashboard.view import Event
-from llmws_tutorial.errors import LlmwsError
 from llmws_tutorial.simulator.comparison import Meaning, compare
-from llmws_tutorial.simulator.playing import play
-from llmws_tutorial.simulator.scenario import Scenario, load, shipped
+from llmws_tutorial.simulator.scenario import Scenario
 
 PATIENCE_S: Final = 5.0
 """How long an answer must have stood still to count as one without an end."""
 
-Tell = Callable[[Event], None]
+Start = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+"""Starts some work in the background."""
 
 
-class CheckRun:
-    """One run of the checks against a server, told finding by finding."""
+class Judging:
+    """The run of checks and the run of scenarios: at most one of each goes on."""
 
-    def __init__(self, url: str, prefixes: Sequence[str], profile: str, *, tell: Tell) -> None:
-        """Choose the checks.
+    def __init__(self, *, start: Start, tell: Callable[[Event], None]) -> None:
+        """Prepare to judge.
+
+        Args:
+            start: starts a run in the background.
+            tell: takes each event for everybody who watches.
+        """
+        self._start = start
+        self._tell = tell
+        self._check: CheckRun | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._scenarios: ScenarioRun | None = None
+        self._playing: asyncio.Task[None] | None = None
+
+    def check(self, url: str, prefixes: Sequence[str], profile: str) -> None:
+        """Run checks, in place of those that may still run.
+
+        Args:
+            url: where the server's calls live.
+            prefixes: topics or ids; none: all checks.
+            profile: the form of the protocol that the server is held to.
 
         Raises:
-            SetupError: when a prefix means none.
+            SetupError: when a prefix means no check.
         """
-        self._url = url
-        self._profile = Profile(profile)
-        self._cases = select(*prefixes, profile=self._profile)
-        self._tell = tell
-        self._findings: list[Finding] = []
-        self._is_over = False
-        self._began_s = time.monotonic()
-        self._took_s = 0.0
+        run = CheckRun(url, prefixes, profile, tell=self._tell)
+        if self._check is not None:
+            self._check.retire()
+        self.stop_checking()
+        self._check = run
+        self._checking = self._start(run.run())
+        self._checking.add_done_callback(lambda _: run.end())
 
-    async def run(self) -> None:
-        """Run them to the end, then `finish` has to come; whoever cancels this keeps the rest."""
-        self._began_s = time.monotonic()
-        self._tell(self._status())
-        await judge(Sockets(self._url), self._cases, progress=self._found)
+    def stop_checking(self) -> None:
+        """End the run of checks; what was found stays."""
+        if self._checking is not None:
+            self._checking.cancel()
 
-    def finish(self) -> None:
-        """Tell that the run is over; also where it never began."""
-        self._is_over = True
-        self._took_s = time.monotonic() - self._began_s
-        self._tell(self._status())
+    def play(self, scenarios: Mapping[str, Scenario], url: str, place: Place) -> None:
+        """Play scenarios one after the other, in place of those that may still be played.
+
+        Args:
+            scenarios: each under the name by which pages know it.
+            url: where the server's calls live.
+            place: places the call of a scenario, where it has only one.
+        """
+        if self._scenarios is not None:
+            self._scenarios.retire()
+        self.stop_playing()
+        self._scenarios = run = ScenarioRun(scenarios, url, place, tell=self._tell)
+        self._playing = self._start(run.run())
+        self._playing.add_done_callback(lambda _: run.end())
+
+    def stop_playing(self) -> None:
+        """Play no further scenario; the call of the one that is played goes on."""
+        if self._playing is not None:
+            self._playing.cancel()
 
     def events(self) -> list[Event]:
         """All of it so far, for a page that has just come."""
-        return [self._status(), *map(self._told, self._findings)]
-
-    def _found(self, finding: Finding) -> None:
-        self._findings.append(finding)
-        self._tell(self._told(finding))
-
-    def _told(self, finding: Finding) -> Event:
-        [data] = as_data(self._report(finding))["findings"]
-        return {"type": "finding", "step": finding.case.step, **data}
-
-    def _status(self) -> Event:
-        report = self._report(*self._findings)
-        return {
-            "type": "check",
-            "url": report.shown_url,
-            "profile": self._profile.value,
-            "wanted": [case.id for case in self._cases],
-            "is_over": self._is_over,
-            "summary": report.summary if self._is_over else "",
-            "absence": report.absence,
-            "hint": report.hint,
-        }
-
-    def _report(self, *findings: Finding) -> Report:
-        return Report(
-            url=self._url,
-            findings=findings,
-            profile=self._profile,
-            took_s=self._took_s,
-            wanted=len(self._cases),
-        )
-
-
-async def play_quietly(name: str, scenario: Scenario, url: str, tell: Tell) -> None:
-    """Play a scenario of several calls at once, faster than people, and tell what came of it."""
-    tell({"type": "playing", "name": name})
-    try:
-        wrongs = list((await play(name, scenario, url)).wrongs)
-    except LlmwsError as error:
-        wrongs = [str(error)]
-    tell({"type": "outcome", "name": name, "title": scenario.scenario, "wrongs": wrongs})
-
-
-def scenarios() -> list[dict[str, Any]]:
-    """Tell of every scenario that comes with the kit."""
-    loaded = [(name, load(name)) for name in shipped()]
-    return [
-        {
-            "name": name,
-            "title": one.scenario,
-            "about": one.about,
-            "needs": one.needs,
-            "calls": one.calls,
-        }
-        for name, one in loaded
-    ]
+        runs = [run for run in (self._check, self._scenarios) if run is not None]
+        return [event for run in runs for event in run.events()]
 
 
 def compared(shelf: Shelf, first: str, second: str) -> Event:

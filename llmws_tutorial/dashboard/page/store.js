@@ -51,6 +51,12 @@ export class Store extends EventTarget {
     this.apply({ type: "shown" });
   }
 
+  /** Findings stay beside those of a new run, as long as they are about the same. */
+  #forgetFindings({ url, profile, wanted }) {
+    if (this.check?.url !== url || this.check.profile !== profile) this.findings.clear();
+    for (const id of wanted) this.findings.delete(id);
+  }
+
   #ofLive = (change) => (event) => {
     if (this.live?.call_id === event.call_id) change(this.live, event);
   };
@@ -62,6 +68,8 @@ export class Store extends EventTarget {
       this.voice = event.voice;
       this.url ||= event.url;
       this.serverLines = [];
+      this.check = null;
+      this.findings.clear();
       queueMicrotask(() => this.apply({ type: "connected" }));
     },
     disconnected: () => (this.isConnected = false),
@@ -83,7 +91,7 @@ export class Store extends EventTarget {
     history: (event) => (this.history = event.calls),
     server_line: (event) => this.serverLines.push(event),
     check: (event) => {
-      if (!event.is_over) this.findings.clear();
+      if (!event.is_over) this.#forgetFindings(event);
       this.check = event;
     },
     finding: (event) => this.findings.set(event.id, event),

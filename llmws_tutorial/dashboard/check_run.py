@@ -1,0 +1,107 @@
+"""One run of the checks from the dashboard, told finding by finding."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from llmws_tutorial.checks import Profile, Verdict, judge, select
+from llmws_tutorial.checks.excerpt import excerpt
+from llmws_tutorial.checks.finding import Finding
+from llmws_tutorial.checks.report import GRADES, LOOK, Report, as_data
+from llmws_tutorial.checks.sockets import Sockets
+from llmws_tutorial.dashboard.view import Event
+from llmws_tutorial.simulator.printable import shortened, visible
+
+SEEN: Final = (30, 5)
+"""How many events a page is shown before and after the one that a finding is about."""
+
+
+class CheckRun:
+    """One run of the checks against a server, told finding by finding."""
+
+    def __init__(
+        self, url: str, prefixes: Sequence[str], profile: str, *, tell: Callable[[Event], None]
+    ) -> None:
+        """Choose the checks.
+
+        Raises:
+            SetupError: when a prefix means none.
+        """
+        self._url = url
+        self._profile = Profile(profile)
+        self._cases = select(*prefixes, profile=self._profile)
+        self._tell = tell
+        self._findings: list[Finding] = []
+        self._is_over = False
+        self._began_s = time.monotonic()
+        self._took_s = 0.0
+
+    async def run(self) -> None:
+        """Run them to the end; `end` must follow, also when this is cancelled."""
+        self._tell(self._status())
+        await judge(Sockets(self._url), self._cases, progress=self._found)
+
+    def end(self) -> None:
+        """Tell that it is over; what was found stays."""
+        self._is_over = True
+        self._took_s = time.monotonic() - self._began_s
+        self._tell(self._status())
+
+    def retire(self) -> None:
+        """Tell nothing any more: another run takes the place of this one, which may end later."""
+        self._tell = _to_nobody
+
+    def events(self) -> list[Event]:
+        """All of it so far, for a page that has just come."""
+        return [self._status(), *map(self._told, self._findings)]
+
+    def _found(self, finding: Finding) -> None:
+        self._findings.append(finding)
+        self._tell(self._told(finding))
+
+    def _told(self, finding: Finding) -> Event:
+        """A finding as a page shows it: no text of the server is longer than people read."""
+        case = finding.case
+        [data] = as_data(self._report(finding))["findings"]
+        told: Event = {
+            **data,
+            "type": "finding",
+            "topic": case.topic,
+            "step": case.step,
+            "grade": GRADES[case.grade],
+        }
+        if finding.verdict is not Verdict.OK:
+            told |= {
+                "expected": visible(shortened(finding.ruling.expected)),
+                "got": visible(shortened(finding.ruling.got)),
+                "look": LOOK if finding.lost_its_line else "",
+                "example": f"llmws explain {case.id}",
+                "exchange": excerpt(finding, *SEEN),
+            }
+        return told
+
+    def _status(self) -> Event:
+        report = self._report(*self._findings)
+        return {
+            "type": "check",
+            "url": report.shown_url,
+            "profile": self._profile.value,
+            "wanted": [case.id for case in self._cases],
+            "is_over": self._is_over,
+            "summary": report.summary if self._is_over else "",
+            "absence": report.absence,
+            "hint": report.hint,
+        }
+
+    def _report(self, *findings: Finding) -> Report:
+        return Report(
+            url=self._url,
+            findings=findings,
+            profile=self._profile,
+            took_s=self._took_s,
+            wanted=len(self._cases),
+        )
+
+
+def _to_nobody(_: Event) -> None:
+    """Take an event that nobody is told."""

@@ -1,0 +1,240 @@
+// The checks against the server of the call bar: run, followed finding by finding, sorted by verdict.
+
+import { connection, store } from "../app.js";
+import { fill, h } from "../dom.js";
+import { recall, remember } from "../memory.js";
+import { findingItem } from "./finding.js";
+
+const STEP = "llmws step";
+const ALL = "all";
+const GUIDE = "04"; // the last step of the guide
+const GROUPS = [
+  { id: "failed", name: "Failed", tone: "bad", isOpen: true, about: "worst first: mend these" },
+  { id: "not strict", name: "Not strict", tone: "warn", isOpen: true, about: "it works, and could be better" },
+  { id: "not seen", name: "Not seen", tone: "", isOpen: true, about: "never came up, or the check lacks something" },
+  { id: "later", name: "Not yet", tone: "", isOpen: false, about: "of later steps: nothing to mend so far" },
+  { id: "ok", name: "Ok", tone: "good", isOpen: false, about: "as it must be" },
+];
+const SEVERITIES = ["breaks the call", "hurts the call", "could be better"];
+
+class Conformance extends HTMLElement {
+  #gone = null;
+  #parts = {};
+  #groups = new Map(); // by id: {box, list, count}
+  #items = new Map(); // of the findings, by the check's id
+  #order = new Map(); // place of a check in the catalogue, by its id
+
+  connectedCallback() {
+    this.#gone = new AbortController();
+    const { signal } = this.#gone;
+    this.#build();
+    store.on("connected", () => this.#welcome(), signal);
+    store.on("disconnected", () => this.#showStatus(), signal);
+    store.on("check", () => this.#showRun(), signal);
+    store.on("finding", (finding) => this.#add(finding), signal);
+  }
+
+  disconnectedCallback() {
+    this.#gone.abort();
+  }
+
+  #build() {
+    const parts = this.#parts;
+    parts.which = h("select", { class: "field", id: "checks-which" });
+    parts.profile = h(
+      "select",
+      { class: "field", id: "checks-profile" },
+      h("option", { value: "current" }, "current: the platform today"),
+      h("option", { value: "guide-2024" }, "guide-2024: the original guide"),
+    );
+    parts.step = h("select", { class: "field", id: "checks-step", onchange: () => this.#chooseStep() });
+    parts.run = h("button", { type: "button", class: "button primary", onclick: () => this.#run() }, "Run the checks");
+    parts.stop = h("button", { type: "button", class: "button", hidden: true, onclick: () => this.#stop() }, "Stop");
+    parts.progress = h("progress", { class: "progress", max: 1, value: 0, "aria-label": "Checks that are done", hidden: true });
+    parts.count = h("span", { class: "muted" });
+    parts.says = h("p", { role: "status", class: "checks-says" });
+    parts.hint = h("p", { class: "notice warn", hidden: true });
+    parts.absence = h("p", { class: "notice bad", role: "alert", hidden: true });
+    parts.empty = h("p", { class: "empty" });
+    this.replaceChildren(
+      h("h2", {}, "Conformance"),
+      h(
+        "div",
+        { class: "toolbar checks-choice" },
+        choice("Checks", parts.which),
+        choice("Profile", parts.profile),
+        choice("Your server is at", parts.step),
+      ),
+      h("div", { class: "toolbar" }, parts.run, parts.stop, parts.progress, parts.count),
+      parts.says,
+      parts.absence,
+      parts.hint,
+      parts.empty,
+      ...GROUPS.map((group) => this.#group(group)),
+    );
+  }
+
+  #group({ id, name, tone, isOpen, about }) {
+    const count = h("span", { class: `badge ${tone}` });
+    const list = h("ul", { class: "findings", role: "list" });
+    const title = h("h3", {}, name);
+    const box = h(
+      "details",
+      { class: "group", open: isOpen, hidden: true },
+      h("summary", {}, title, count, h("span", { class: "muted" }, about)),
+      list,
+    );
+    this.#groups.set(id, { box, list, count });
+    return box;
+  }
+
+  #welcome() {
+    const { checks, runs_here: runsHere } = store.hello;
+    this.#order = new Map(checks.map(({ id }, place) => [id, place]));
+    const { which, step } = this.#parts;
+    fillChecks(which, checks);
+    const steps = [...new Set(checks.map((check) => check.step))].sort();
+    const chosen = step.value || recall(STEP) || (runsHere ? GUIDE : ALL);
+    fill(
+      step,
+      h("option", { value: ALL }, "no step: hold it to all"),
+      [...new Set([...steps, GUIDE])].sort().map((one) => h("option", { value: one }, `step ${one} of the lessons`)),
+    );
+    step.value = chosen;
+    this.#showRun();
+  }
+
+  #run(prefix = this.#parts.which.value) {
+    const prefixes = prefix ? [prefix] : [];
+    connection.send({ type: "check", url: store.url, prefixes, profile: this.#parts.profile.value });
+  }
+
+  #stop() {
+    this.#parts.stop.disabled = true;
+    connection.send({ type: "stop_check" });
+  }
+
+  #chooseStep() {
+    remember(STEP, this.#parts.step.value);
+    for (const finding of store.findings.values()) this.#place(finding);
+    this.#showCounts();
+  }
+
+  /** A run began, or is over: show what the store has of it. */
+  #showRun() {
+    for (const [id, item] of this.#items) {
+      if (store.findings.has(id)) continue;
+      item.remove();
+      this.#items.delete(id);
+    }
+    for (const finding of store.findings.values()) this.#put(finding);
+    this.#showStatus();
+    this.#showCounts();
+  }
+
+  #add(finding) {
+    this.#put(finding);
+    this.#showCounts();
+  }
+
+  #put(finding) {
+    this.#items.get(finding.id)?.remove();
+    this.#items.set(
+      finding.id,
+      findingItem(finding, (id) => this.#run(id)),
+    );
+    this.#place(finding);
+  }
+
+  /** Put the item of a finding into its group, at its place there. */
+  #place(finding) {
+    const item = this.#items.get(finding.id);
+    item.dataset.rank = this.#rank(finding);
+    const { list } = this.#groups.get(this.#groupOf(finding));
+    const next = [...list.children].find((other) => other !== item && other.dataset.rank > item.dataset.rank);
+    list.insertBefore(item, next ?? null);
+  }
+
+  #groupOf({ verdict, step }) {
+    const at = this.#parts.step.value || ALL;
+    return verdict !== "ok" && at !== ALL && step > at ? "later" : verdict;
+  }
+
+  /** What orders the findings of a group: later ones by step, failed ones by cost, then by the catalogue. */
+  #rank(finding) {
+    const group = this.#groupOf(finding);
+    const first = { later: finding.step, failed: SEVERITIES.indexOf(finding.severity) }[group] ?? 0;
+    return `${first} ${String(this.#order.get(finding.id) ?? 0).padStart(4, "0")}`;
+  }
+
+  #showCounts() {
+    const isAbsent = Boolean(store.check?.absence);
+    for (const { box, list, count } of this.#groups.values()) {
+      box.hidden = isAbsent || list.children.length === 0;
+      count.textContent = list.children.length;
+    }
+    const { progress, count } = this.#parts;
+    const wanted = store.check?.wanted ?? [];
+    const done = wanted.filter((id) => store.findings.has(id)).length;
+    progress.max = wanted.length || 1;
+    progress.value = done;
+    count.textContent = store.check ? `${done} of ${wanted.length}` : "";
+  }
+
+  #showStatus() {
+    const { run, stop, progress, says, absence, hint, empty } = this.#parts;
+    const check = store.check;
+    const isRunning = check !== null && !check.is_over && store.isConnected;
+    run.textContent = isRunning ? "Begin again" : "Run the checks";
+    run.disabled = !store.isConnected;
+    stop.hidden = !isRunning;
+    stop.disabled = false;
+    progress.hidden = !isRunning;
+    empty.hidden = check !== null;
+    empty.textContent =
+      "Run the checks: each calls the server of the call bar on a connection of its own, plays one situation, " +
+      "and says what was required, what came, and how to mend it. All of them take less than a minute, with a server that answers.";
+    says.textContent = saysOf(check, isRunning);
+    absence.hidden = !check?.absence;
+    absence.textContent = check?.absence
+      ? `The server is not there: ${check.absence}. Start it, or mend the URL in the call bar, and run the checks again.`
+      : "";
+    hint.hidden = !check?.hint;
+    hint.textContent = check?.hint ?? "";
+  }
+}
+
+function saysOf(check, isRunning) {
+  if (check === null) return "";
+  const whom = `${check.url}, profile ${check.profile}`;
+  if (isRunning) return `Checking ${whom}.`;
+  if (check.absence) return `No check could be tried at ${whom}.`;
+  return check.is_over ? `${check.summary}. Checked ${whom}.` : "";
+}
+
+function choice(label, select) {
+  return h("div", { class: "choice" }, h("label", { for: select.id, class: "muted" }, label), select);
+}
+
+function fillChecks(select, checks) {
+  const chosen = select.value;
+  const topics = new Map();
+  for (const { topic } of checks) topics.set(topic, (topics.get(topic) ?? 0) + 1);
+  fill(
+    select,
+    h("option", { value: "" }, `all ${checks.length}`),
+    h(
+      "optgroup",
+      { label: "A topic" },
+      [...topics].map(([topic, many]) => h("option", { value: topic }, `${topic} (${many})`)),
+    ),
+    h(
+      "optgroup",
+      { label: "One check" },
+      checks.map(({ id, title }) => h("option", { value: id }, `${id}: ${title}`)),
+    ),
+  );
+  select.value = chosen;
+}
+
+customElements.define("llmws-conformance", Conformance);

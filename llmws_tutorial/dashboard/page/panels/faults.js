@@ -1,0 +1,195 @@
+// Faults: what goes wrong on the platform's side of the socket, to see what the server makes of it.
+
+import { connection, store } from "../app.js";
+import { fill, h, seconds } from "../dom.js";
+
+const MANY = 900_000;
+const LINES = 6;
+const FRAMES = [
+  {
+    name: "not JSON",
+    text: "{not json",
+    good:
+      "No platform sends this. The guide's server closes with 1002, which ends the call; one that drops the frame, with " +
+      "a line in its log, keeps its caller.",
+  },
+  {
+    name: "an unknown interaction_type",
+    text: '{"interaction_type": "weather_report", "transcript": []}',
+    good: "A good server ignores what it does not know: the platform adds new types without asking.",
+  },
+  {
+    name: "an empty object",
+    text: "{}",
+    good: "A good server looks a field up before it trusts that it is there, and drops the frame.",
+  },
+  {
+    name: "900 kB of text",
+    make: () => "x".repeat(MANY),
+    text: "900,000 times the letter x; it is made when you send it.",
+    good: "A good server reads it without going down, drops it, and neither logs it whole nor keeps it.",
+  },
+  { name: "your own", text: "", good: "Whatever it is: a good server keeps the call, and its other calls never notice." },
+];
+const GOOD = {
+  drop_line:
+    "The platform dials again, with the same call id: a good server takes the new socket, lets go of the old one, and " +
+    "needs nothing of it, because the next request has the whole transcript.",
+  slow:
+    "For so long the platform neither reads nor sends: a good server's sends wait, nothing piles up, and its other " +
+    "calls go on.",
+  resend:
+    "The last request comes a second time, the very same frame: a good server answers under that id again, or not at " +
+    "all, but does not book the table twice.",
+};
+
+class Faults extends HTMLElement {
+  #gone = null;
+  #parts = {};
+  #isOpen = null; // whether there is a call, as shown
+  #caused = null; // the fault that was caused last: {name, kind, n, line}
+
+  connectedCallback() {
+    this.#gone = new AbortController();
+    const { signal } = this.#gone;
+    this.#build();
+    for (const type of ["status", "shown", "connected", "disconnected"]) store.on(type, () => this.#enable(), signal);
+    store.on("frame", (frame) => this.#take(frame), signal);
+    store.on("line", () => this.#showCaused(), signal);
+    store.on("shown", () => this.#forget(), signal);
+  }
+
+  disconnectedCallback() {
+    this.#gone.abort();
+  }
+
+  #build() {
+    const parts = this.#parts;
+    const button = (text, onclick) => h("button", { type: "button", class: "button", onclick }, text);
+    parts.seconds = h("input", { class: "field", id: "slow-seconds", type: "number", min: "0.5", max: "60", step: "0.5", value: "3" });
+    parts.frame = h(
+      "select",
+      { class: "field", id: "garbled-kind", onchange: () => this.#chooseFrame() },
+      FRAMES.map(({ name }) => h("option", {}, name)),
+    );
+    parts.text = h("textarea", { class: "field mono", id: "garbled-text", rows: "3", spellcheck: "false", autocomplete: "off" });
+    parts.good = h("p", { class: "muted" });
+    parts.empty = h("p", { class: "notice", role: "status" });
+    parts.says = h("div", { class: "caused", role: "status" });
+    parts.deeds = h(
+      "div",
+      { class: "faults" },
+      fault("Drop the line", GOOD.drop_line, button("Drop the line", () => this.#goWrong("drop_line", "the line dropped"))),
+      fault(
+        "Be slow",
+        GOOD.slow,
+        h("label", { for: "slow-seconds" }, "Seconds"),
+        parts.seconds,
+        button("Be slow", () => this.#beSlow()),
+      ),
+      fault("Resend the last request", GOOD.resend, button("Resend", () => this.#goWrong("resend", "the last request again"))),
+      h(
+        "section",
+        { class: "fault" },
+        h("h3", {}, "Send a garbled frame"),
+        h("div", { class: "toolbar" }, h("label", { for: "garbled-kind" }, "Frame"), parts.frame, button("Send it", () => this.#send())),
+        h("label", { for: "garbled-text", class: "visually-hidden" }, "The frame, exactly as it is sent"),
+        parts.text,
+        parts.good,
+      ),
+    );
+    this.replaceChildren(
+      h("h2", {}, "Faults"),
+      h("p", { class: "muted" }, "Lines break and networks crawl. Let it happen here first, in a call that is yours."),
+      parts.empty,
+      parts.says,
+      parts.deeds,
+    );
+    this.#chooseFrame();
+    this.#enable();
+  }
+
+  #chooseFrame() {
+    const { text, good, frame } = this.#parts;
+    const chosen = FRAMES[frame.selectedIndex];
+    text.value = chosen.text;
+    text.readOnly = chosen.make !== undefined;
+    good.textContent = chosen.good;
+  }
+
+  #enable() {
+    const isOpen = store.isConnected && store.isCalling && store.live.status.is_open;
+    if (isOpen === this.#isOpen) return;
+    this.#isOpen = isOpen;
+    for (const button of this.#parts.deeds.querySelectorAll("button")) button.disabled = !isOpen;
+    this.#parts.empty.hidden = isOpen;
+    this.#parts.empty.textContent = isOpen ? "" : "There is no call: make a web call first, then let something go wrong in it.";
+  }
+
+  #goWrong(kind, name, more = {}) {
+    if (connection.send({ type: "go_wrong", kind, ...more })) this.#cause(name, kind);
+  }
+
+  #beSlow() {
+    const { seconds: field } = this.#parts;
+    if (!field.reportValidity()) return;
+    this.#goWrong("slow", `slow for ${field.value} s`, { seconds: Number(field.value) });
+  }
+
+  #send() {
+    const { frame, text } = this.#parts;
+    const chosen = FRAMES[frame.selectedIndex];
+    const sent = chosen.make?.() ?? text.value;
+    if (connection.send({ type: "send", text: sent })) this.#cause(chosen.name, "garble");
+  }
+
+  #cause(name, kind) {
+    this.#caused = { name, kind, n: store.live.frames.length - 1, line: store.live.log.length, isPending: kind === "garble" || kind === "resend" };
+    this.#showCaused();
+  }
+
+  /** The frame that a fault has sent is the next one of the platform that is no heartbeat. */
+  #take({ sender, kind, n }) {
+    if (!this.#caused?.isPending || sender !== "platform" || kind === "ping_pong") return;
+    this.#caused = { ...this.#caused, n, isPending: false };
+    this.#showCaused();
+  }
+
+  #forget() {
+    if (this.#caused === null || store.live?.log.length >= this.#caused.line) return;
+    this.#caused = null; // it was in another call
+    this.#showCaused();
+  }
+
+  #showCaused() {
+    const { says } = this.#parts;
+    if (this.#caused === null) {
+      fill(says);
+      return;
+    }
+    const { name, n, line, isPending } = this.#caused;
+    const noticed = (store.live?.log ?? []).slice(line, line + LINES);
+    fill(
+      says,
+      h(
+        "p",
+        {},
+        h("strong", {}, "Done: "),
+        `${name}${isPending || n < 0 ? "" : `, frame ${n + 1}`}. `,
+        h("button", { type: "button", class: "button quiet", onclick: () => showWire(n) }, "See it on the wire"),
+      ),
+      noticed.length > 0 ? h("ul", { class: "noticed mono" }, noticed.map((one) => h("li", {}, `${seconds(one.at_s)} ${one.text}`))) : null,
+    );
+  }
+}
+
+function fault(title, good, ...controls) {
+  return h("section", { class: "fault" }, h("h3", {}, title), h("div", { class: "toolbar" }, controls), h("p", { class: "muted" }, good));
+}
+
+function showWire(n) {
+  if (!store.isLive) store.showLive();
+  document.dispatchEvent(new CustomEvent("llmws-show", { detail: { panel: "wire", frame: Math.max(n, 0) } }));
+}
+
+customElements.define("llmws-faults", Faults);
