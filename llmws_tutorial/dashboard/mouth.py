@@ -1,7 +1,7 @@
 """The kit's own voice: a neural one inside a wheel, the same for everybody, without a network.
 
-It needs the package hibari-tts, of the extra ``lab``; the weights that came with it are checked by
-their hash before they are loaded.
+It needs the package hibari-tts, of the extra ``lab``; everything that the package reads to speak is
+checked by its hash before it is loaded.
 """
 
 import hashlib
@@ -18,6 +18,14 @@ LONGEST: Final = 400
 _WEIGHTS: Final = {
     "hibari.onnx": "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
     "oov.onnx": "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
+    "oov.json": "b462e6e5dbdf0e7346c732385d0dd844f612f1770871441c56932bff4ca75d8c",
+    "lexicon_us_gold.json.gz": "63ae94f8ef0e906d5b24fe9b59ffcbd1529aca5686a774610e43973cbaa86ad2",
+    "lexicon_us_silver.json.gz": "c4c2546ebf1eb07010331e7ef785a431aa17ba8e7bfb6b4af8d654ee96a71fd3",
+    "normalize.json": "d478ff05404bc43ac3e0468e306674e51085f1b1afc94cdef7c7ea4fb0d56bd8",
+    "tagger.json.gz": "d2da7502284bbbe45d49e0b7ce3ce67bdab82254150f4317f1b8559b4d38d0eb",
+    "tokenizer_exceptions.json": "ddf3a3da07bdcf5144270ea4530191d8580fb4fd6f5ae93296e87916e795659a",
+    "vocab.json": "70abefbe8a1c8865e43e0a43bbdc25b91a33e4aa053479d443ccf23e20a59e5d",
+    "voices.json": "f8b7657ecd0e0e362d3403e99538c0e5bfe20d6a903dfcd04c772b2c73abb204",
 }
 _QUIET: Final = 0.01  # of full scale
 _EDGE_S: Final = 0.03  # of silence that stays on both sides
@@ -25,7 +33,7 @@ _SEED: Final = 0  # the same words sound the same
 
 
 class NeuralVoice:
-    """Turns a sentence into sound, in some 20 ms."""
+    """Turns a sentence into sound, in some 20 ms; for one thread at a time."""
 
     def __init__(self) -> None:
         """Load the voice.
@@ -35,7 +43,9 @@ class NeuralVoice:
         """
         spec = find_spec("hibari")
         if spec is None or spec.origin is None:
-            raise SetupError("the kit's own voice is not installed: pip install hibari-tts==0.2.1")
+            raise SetupError(
+                "the kit's own voice is not installed: pip install 'llmws-tutorial[lab]' brings it"
+            )
         check_weights(Path(spec.origin).with_name("assets"), _WEIGHTS)
         from hibari import Hibari  # noqa: PLC0415 - heavy, and optional
 
@@ -51,7 +61,10 @@ class NeuralVoice:
         """
         import numpy as np  # noqa: PLC0415 - it comes with the voice
 
-        samples = self._voice(text[:LONGEST], seed=_SEED)
+        if not any(sign.isalnum() for sign in text):
+            return b""  # it would breathe
+        one_line = " ".join(text[:LONGEST].split())  # it pauses long at the end of a line
+        samples = self._voice(one_line, seed=_SEED)
         loud = np.flatnonzero(np.abs(samples) > _QUIET)
         if not len(loud):
             return b""
@@ -68,7 +81,8 @@ def check_weights(folder: Path, hashes: dict[str, str]) -> None:
     """
     for name, expected in hashes.items():
         try:
-            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            with (folder / name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             found = "no file"
         if found != expected:

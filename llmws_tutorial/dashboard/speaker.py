@@ -11,13 +11,21 @@ kit       the kit's own voice             word times are shares of the sound's l
 browser   the browser's own voice         the page tells how many words it has begun
 captions  nobody: the page plays a tone   all words take the same time
 ========  ==============================  ====================================================
+
+What a page is told, in this order: ``piece`` (its text, and where in it each word begins), its
+sound as a binary message (kit only), ``speak`` when its moment has come, and ``hush``: stop at
+once and forget every piece. Numbers of pieces grow: once one is to be spoken, those before it are
+over. ``speak`` has `offset_s`, where in the sound to begin (negative: so long after now), and
+`from_word`, which the browser's own voice goes by: it cannot begin in the middle of a sound.
 """
 
 import asyncio
+import logging
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, Protocol, cast
 
 from llmws_tutorial.dashboard.commands import VoiceKind
@@ -29,12 +37,14 @@ from llmws_tutorial.simulator.turn import Turn
 WORDS_PER_S: Final = 3.0
 """How fast words are where no sound says it."""
 PAUSE_S: Final = 0.25
-"""The pause after a piece that was spoken by the kit's voice."""
+"""The pause between two pieces of a turn, where the kit's voice speaks (seconds)."""
 REPORT_S: Final = 2.5
-"""How long the browser's voice may be silent about its progress before it is no more asked."""
+"""How long nothing may be known of the browser's voice until it counts as over (seconds)."""
 AHEAD: Final = 3
 """How many pieces are made to sound ahead of time, the current one included."""
-_MOST_CHARACTERS: Final = 400  # of a piece
+LONGEST: Final = 400
+"""How many characters of a piece are spoken: only a single word can have more."""
+_log: Final = logging.getLogger(__name__)
 
 
 class Listener(Protocol):
@@ -64,37 +74,45 @@ class Piece:
     Attributes:
         number: its number in the call, as the page knows it.
         text: what is to be spoken.
-        starts: where each of its words begins in the turn's text.
+        at: where it begins in the turn's text.
+        starts: where each of its words begins in it.
         words_s: how long each word takes, as far as known (seconds).
+        seconds: how long all of it takes, as far as known.
         sound: how it sounds; None while nobody has spoken it.
-        began_s: when it began (seconds of the event loop); None before.
-        is_hushed: whether it was stopped.
-        is_prepared: whether it is being made to sound.
+        work: the work of making it sound, while that goes on.
+        began_s: when its sound began, or will (seconds of the event loop); None before.
+        is_prepared: whether it sounds, or is being made to.
+        is_over: whether nothing more of it is to be heard.
     """
 
     number: int
     text: str
+    at: int
     starts: list[int]
     words_s: list[float] = field(default_factory=list)
+    seconds: float = 0.0
     sound: bytes | None = None
+    work: "asyncio.Future[bytes] | None" = None
     began_s: float | None = None
-    is_hushed: bool = False
     is_prepared: bool = False
-
-    @property
-    def seconds(self) -> float:
-        """How long it takes, as far as known."""
-        return sum(self.words_s)
+    is_over: bool = False
 
     def share(self, seconds: float) -> None:
-        """Give each word its share of a time, by its length."""
-        edges = [*self.starts[1:], self.starts[0] + len(self.text)]
-        lengths = [end - start + 1 for start, end in zip(self.starts, edges, strict=True)]
+        """Give each word its share of a time, by its length and the pause that follows it."""
+        edges = [0, *self.starts[1:], len(self.text)]
+        lengths = [end - start + 1 for start, end in pairwise(edges)]
         self.words_s = [seconds * length / sum(lengths) for length in lengths]
+        self.seconds = seconds
+
+    def pace(self) -> None:
+        """Let each word whose time is not known take the same."""
+        self.words_s += [1 / WORDS_PER_S] * (len(self.starts) - len(self.words_s))
 
 
 class Speaker:
     """Speaks the turns of one call, in pieces, on the page that listens.
+
+    One turn has the voice at a time, and never gets it back once another has it.
 
     Attributes:
         kind: how it speaks.
@@ -114,9 +132,10 @@ class Speaker:
         self.mouth = mouth
         self.listener: Listener | None = None
         self.go_on: Callable[[], None] = lambda: None
-        self._pieces: list[Piece] = []
-        self._of_turn: dict[Turn, list[Piece]] = {}
-        self._cut_to: dict[Turn, int] = {}
+        self._turn: Turn | None = None  # that has the voice
+        self._pieces: list[Piece] = []  # of this turn
+        self._cut_to = 0  # in its text
+        self._count = 0  # of the pieces of all turns
         self._worker = ThreadPoolExecutor(1, "llmws voice")  # one after another, in order
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -126,32 +145,33 @@ class Speaker:
 
     def say(self, turn: Turn) -> float | None:
         """Begin the next word of a turn; None when its sound is not there yet."""
+        if turn is not self._turn:
+            self._forget()
+            self._turn, self._pieces, self._cut_to = turn, [], 0
         self._cut(turn)
         at = cast(int, turn.speech.next_at)  # there is a next word, or nobody would ask
-        pieces = self._of_turn.get(turn, [])
-        place = bisect_right(pieces, at, key=lambda piece: piece.starts[0]) - 1
-        if place < 0:
-            return None
-        piece = pieces[place]
-        for coming in pieces[place : place + AHEAD]:
+        place = bisect_right(self._pieces, at, key=lambda piece: piece.at) - 1
+        piece = self._pieces[place]
+        for done in self._pieces[:place]:
+            done.is_over, done.sound = True, None
+        for coming in self._pieces[place : place + AHEAD]:
             self._prepare(coming)
-        number = bisect_right(piece.starts, at) - 1
         if piece.began_s is None and (piece.words_s or self.kind == "browser"):
-            self._begin(piece)
+            self._begin(piece, after=self._pieces[place - 1] if place else None)
+        number = bisect_right(piece.starts, at - piece.at) - 1
         return piece.words_s[number] if number < len(piece.words_s) else None
 
     def hush(self, turn: Turn) -> None:
         """Stop in mid-word, and forget what was to come."""
-        self._stop_alarm()
-        for piece in self._of_turn.get(turn, []):
-            piece.is_hushed = True
+        self._forget()
         self._tell({"type": "hush"})
 
     def report(self, number: int, words: int) -> None:
         """Take how many words of a piece the browser's own voice has begun."""
-        if self.kind != "browser" or not 0 <= number < len(self._pieces):
+        found = [piece for piece in self._pieces if piece.number == number]
+        if self.kind != "browser" or not found or found[0].is_over or found[0].began_s is None:
             return
-        piece = self._pieces[number]
+        piece = found[0]
         self._stop_alarm()
         known = min(words, len(piece.starts))
         if known > len(piece.words_s):  # the last of them is being spoken, the others were
@@ -162,30 +182,36 @@ class Speaker:
 
     def listen(self, listener: Listener | None) -> None:
         """Let the sound come to another page, from where it is."""
-        if self.listener is not None:
-            self.listener.tell({"type": "hush"})
+        self._tell({"type": "hush"})
         self.listener = listener
+        if self._turn is None or self._turn.speech.is_over:
+            return
         for piece in self._pieces:
-            if piece.is_prepared and not piece.is_hushed and not self._is_over(piece):
+            if piece.is_prepared and not piece.is_over:
                 self._hand_over(piece)
 
     def close(self) -> None:
         """Stop for good."""
-        self._stop_alarm()
+        self._forget()
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _cut(self, turn: Turn) -> None:
-        """Cut what may be spoken by now into pieces, and have them spoken."""
-        done = self._cut_to.get(turn, 0)
+        """Cut what may be spoken by now into pieces."""
         ready = turn.speech.ready
-        for text in _short(sentences(ready[done:])):
-            starts = [done + start for start in word_starts(text)]
-            done += len(text)
-            if starts:
-                piece = Piece(len(self._pieces), text, starts)
-                self._pieces.append(piece)
-                self._of_turn.setdefault(turn, []).append(piece)
-        self._cut_to[turn] = done
+        for sentence in sentences(ready[self._cut_to :]):
+            for text, starts in _short(sentence):
+                if starts:
+                    self._pieces.append(Piece(self._count, text, self._cut_to, starts))
+                    self._count += 1
+                self._cut_to += len(text)
+
+    def _forget(self) -> None:
+        """Drop the pieces of the turn that has the voice: it does not have it any more."""
+        self._stop_alarm()
+        for piece in self._pieces:
+            piece.is_over, piece.sound = True, None
+            if piece.work is not None:
+                piece.work.cancel()
 
     def _prepare(self, piece: Piece) -> None:
         if piece.is_prepared:
@@ -193,23 +219,27 @@ class Speaker:
         piece.is_prepared = True
         if self.kind == "kit" and self.mouth is not None:
             loop = asyncio.get_running_loop()
-            work = loop.run_in_executor(self._worker, self.mouth.sound, piece.text)
-            work.add_done_callback(lambda done: self._sounds(piece, done))
+            piece.work = loop.run_in_executor(self._worker, self.mouth.sound, piece.text[:LONGEST])
+            piece.work.add_done_callback(lambda done: self._sounds(piece, done))
             return
         if self.kind == "captions":
-            piece.words_s = [1 / WORDS_PER_S] * len(piece.starts)
+            piece.pace()
         self._hand_over(piece)
 
     def _sounds(self, piece: Piece, done: "asyncio.Future[bytes]") -> None:
         """Take the sound of a piece; what cannot be spoken is shown for as long."""
-        if done.cancelled() or piece.is_hushed:
+        if done.cancelled():
             return
-        piece.sound = b"" if done.exception() else done.result()
+        error = done.exception()
+        if error is not None:
+            _log.error("the kit's voice failed in piece %d", piece.number, exc_info=error)
+        if piece.is_over:
+            return
+        piece.sound = b"" if error is not None else done.result()
         if piece.sound:
             piece.share(len(piece.sound) / 2 / RATE)
-            piece.words_s[-1] += PAUSE_S
         else:
-            piece.words_s = [1 / WORDS_PER_S] * len(piece.starts)
+            piece.pace()
         self._hand_over(piece)
         self.go_on()
 
@@ -217,30 +247,43 @@ class Speaker:
         """Give a piece to the page that listens, and let it begin where the call is."""
         if self.listener is None or (self.kind == "kit" and piece.sound is None):
             return
-        self.listener.tell(
-            {"type": "piece", "piece": piece.number, "text": piece.text, "voice": self.kind}
+        self._tell(
+            {
+                "type": "piece",
+                "piece": piece.number,
+                "text": piece.text[:LONGEST],
+                "starts": piece.starts,
+                "voice": self.kind,
+            }
         )
         if piece.sound:
             self.listener.play(piece.number, piece.sound)
         if piece.began_s is not None:
-            passed_s = asyncio.get_running_loop().time() - piece.began_s
-            self._tell({"type": "speak", "piece": piece.number, "offset_s": round(passed_s, 3)})
+            self._tell_to_speak(piece, piece.began_s)
 
-    def _begin(self, piece: Piece) -> None:
-        piece.began_s = asyncio.get_running_loop().time()
-        self._tell({"type": "speak", "piece": piece.number, "offset_s": 0.0})
+    def _begin(self, piece: Piece, *, after: Piece | None) -> None:
+        """Begin a piece, a pause after the sound of the one before it."""
+        now_s = asyncio.get_running_loop().time()
+        piece.began_s = now_s
+        if after is not None and after.began_s is not None and self.kind == "kit":
+            piece.began_s = max(after.began_s + after.seconds + PAUSE_S, now_s)
+            piece.words_s[0] += piece.began_s - now_s
+        self._tell_to_speak(piece, piece.began_s)
         if self.kind == "browser":
             self._set_alarm(piece)
 
-    def _is_over(self, piece: Piece) -> bool:
-        if piece.began_s is None:
-            return False
-        return asyncio.get_running_loop().time() >= piece.began_s + piece.seconds
+    def _tell_to_speak(self, piece: Piece, began_s: float) -> None:
+        offset_s = round(asyncio.get_running_loop().time() - began_s, 3)
+        heard_to = 0 if self._turn is None else len(self._turn.heard)
+        from_word = sum(piece.at + start < heard_to for start in piece.starts)
+        self._tell(
+            {"type": "speak", "piece": piece.number, "offset_s": offset_s, "from_word": from_word}
+        )
 
     def _set_alarm(self, piece: Piece) -> None:
-        """Do not wait for ever for a page that says nothing of its progress."""
-        loop = asyncio.get_running_loop()
-        self._alarm = loop.call_later(REPORT_S, self._assume, piece)
+        """Do not wait for ever for a page that says nothing of its progress, or is not there."""
+        patience_s = 0.0 if self.listener is None else REPORT_S
+        self._alarm = asyncio.get_running_loop().call_later(patience_s, self._assume, piece)
 
     def _stop_alarm(self) -> None:
         if self._alarm is not None:
@@ -248,8 +291,7 @@ class Speaker:
             self._alarm = None
 
     def _assume(self, piece: Piece) -> None:
-        missing = len(piece.starts) - len(piece.words_s)
-        piece.words_s += [1 / WORDS_PER_S] * missing
+        piece.pace()
         self.go_on()
 
     def _tell(self, event: Event) -> None:
@@ -257,14 +299,12 @@ class Speaker:
             self.listener.tell(event)
 
 
-def _short(texts: list[str]) -> list[str]:
-    """Cut what is too long for one go after a blank, or anywhere if there is none."""
-    pieces = []
-    for whole in texts:
-        text = whole
-        while len(text) > _MOST_CHARACTERS:
-            cut = text.rfind(" ", 0, _MOST_CHARACTERS) + 1 or _MOST_CHARACTERS
-            pieces.append(text[:cut])
-            text = text[cut:]
-        pieces.append(text)
-    return pieces
+def _short(sentence: str) -> Iterator[tuple[str, list[int]]]:
+    """Cut what is too long for one go between two words; with each part, where its words begin."""
+    begin, starts = 0, list[int]()
+    for start, end in pairwise([*word_starts(sentence), len(sentence)]):
+        if starts and end - begin > LONGEST:
+            yield sentence[begin:start], starts
+            begin, starts = start, []
+        starts.append(start - begin)
+    yield sentence[begin:], starts
