@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import traceback
-import webbrowser
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -39,6 +38,7 @@ from llmws_tutorial.terminal import (
     run_scenarios,
     serve_model,
 )
+from llmws_tutorial.terminal.dashboard import has_browser
 
 app = typer.Typer(
     help="Build and call the WebSocket server behind a voice agent.",
@@ -241,15 +241,7 @@ def _in_clone(folder: str) -> Path:
 
 
 def _options_of_this_machine() -> list[str]:
-    options = [] if _has_browser() else ["--no-browser"]
+    options = [] if has_browser() else ["--no-browser"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")  # in a container everybody is root
     return options
-
-
-def _has_browser() -> bool:
-    """Whether there is one with a window: a GenericBrowser would take the terminal."""
-    try:  # compared exactly: xdg-open, on most desktops, is of a subclass
-        return type(webbrowser.get()) is not webbrowser.GenericBrowser
-    except webbrowser.Error:
-        return False

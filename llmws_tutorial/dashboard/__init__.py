@@ -3,7 +3,7 @@
 From the page inwards::
 
     page/       what the browser runs: modules and web components, as they are
-    access      who may use it
+    access      who may use it; proxy: a tile of Jupyter's launcher
     app         the page and its socket; tab: what one page is told
     commands    what a page may ask
     desk        what all pages share; it obeys the commands
@@ -20,6 +20,6 @@ has it written to disk, `view` makes a row of it, and each `tab` sends the row t
 from llmws_tutorial.dashboard.access import Access
 from llmws_tutorial.dashboard.app import create_dashboard
 from llmws_tutorial.dashboard.desk import Desk
-from llmws_tutorial.dashboard.history import Shelf
+from llmws_tutorial.dashboard.history import CALLS, Shelf
 
-__all__ = ["Access", "Desk", "Shelf", "create_dashboard"]
+__all__ = ["CALLS", "Access", "Desk", "Shelf", "create_dashboard"]

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any, ClassVar, Final, Protocol
 
 from llmws_tutorial import __version__
@@ -72,6 +71,7 @@ class Desk:
         self.url = url
         self.shelf = shelf
         self._log = log
+        self._loop: asyncio.AbstractEventLoop
         self._lines: deque[Event] = deque(maxlen=MOST_LINES)
         self._line_number = 0
         self._tabs: list[Tab] = []  # the latest last
@@ -84,11 +84,12 @@ class Desk:
     async def open(self) -> None:
         """Load what takes a moment, in the background, and follow the server's log."""
         self._jobs.start(self._sound.load(self._tell_voice))
-        if self._log is not None:
-            loop = asyncio.get_running_loop()
-            for line in self._log:
-                self._take_line(line)
-            self._log.follow(partial(_soon, loop, self._take_line))
+        self._loop = asyncio.get_running_loop()
+        self._follow(self._log)
+
+    def point_at(self, url: str, log: ServerLog | None = None) -> None:
+        """Propose another server to call, and follow its log; on any thread."""
+        self._loop.call_soon_threadsafe(self._point_at, url, log)
 
     async def close(self) -> None:
         """End the call and everything else."""
@@ -290,6 +291,27 @@ class Desk:
     def _history(self) -> Event:
         return {"type": "history", "calls": self.shelf.list()}
 
+    def _point_at(self, url: str, log: ServerLog | None) -> None:
+        is_new, self.url, self._log = log is not self._log, url, log
+        if is_new:
+            self._lines.clear()
+        self._tell(self._hello())
+        for event in self._lines:
+            self._tell(event)
+        if is_new:
+            self._follow(log)
+
+    def _follow(self, log: ServerLog | None) -> None:
+        if log is None:
+            return
+        for line in log:
+            self._take_line(line)
+        log.follow(lambda line: _soon(self._loop, self._take_line_of, log, line))
+
+    def _take_line_of(self, log: ServerLog, line: str) -> None:
+        if log is self._log:  # not of a server that was pointed away from
+            self._take_line(line)
+
     def _take_line(self, line: str) -> None:
         number, self._line_number = self._line_number, self._line_number + 1
         event: Event = {"type": "server_line", "n": number, "text": line[:MOST_TEXT]}
@@ -349,7 +371,7 @@ def _whole(call_id: str, number: int, text: str) -> Event:
     return {"type": "whole", "call_id": call_id, "n": number, "text": text}
 
 
-def _soon(loop: asyncio.AbstractEventLoop, do: Callable[[str], None], line: str) -> None:
+def _soon(loop: asyncio.AbstractEventLoop, do: Callable[..., None], *arguments: object) -> None:
     """Do something on the loop of another thread, unless it is over."""
     with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(do, line)
+        loop.call_soon_threadsafe(do, *arguments)

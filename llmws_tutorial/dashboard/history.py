@@ -21,6 +21,8 @@ from llmws_tutorial.errors import SetupError
 from llmws_tutorial.simulator import Frame
 from llmws_tutorial.simulator.recording import RecordedCall, Recorder, read_recording
 
+CALLS: Final = Path("~/.llmws/calls")
+"""Where calls are kept, unless it is said otherwise."""
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 

@@ -177,10 +177,10 @@ class Sound:
             tab: the page.
             is_turn_over: whether what was said is the caller's turn; else it is forgotten.
         """
-        self._talking.discard(tab)
-        if is_turn_over and tab in self._ears:
-            self._ears[tab].finish()
-        elif (ears := self._ears.pop(tab, None)) is not None:
+        ears = self._ears.pop(tab, None)
+        if ears is not None and is_turn_over:
+            ears.finish()  # it closes itself once it has told the rest
+        elif ears is not None:
             ears.close()
 
     def hear(self, tab: Tab, sound: bytes) -> None:

@@ -2,15 +2,18 @@
 
 import contextlib
 import os
+import socket
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from llmws_tutorial.dashboard import Access, Desk, Shelf, create_dashboard
+from llmws_tutorial.dashboard import CALLS, Access, Desk, Shelf, create_dashboard
 from llmws_tutorial.dashboard.access import hosts_of
+from llmws_tutorial.dashboard.proxy import TOKEN_VARIABLE
+from llmws_tutorial.errors import PortBusy, SetupError
 from llmws_tutorial.notebook.runtime import Server, bind, serve
 from llmws_tutorial.server.listener import run
 from llmws_tutorial.simulator.address import dialled
@@ -18,8 +21,6 @@ from llmws_tutorial.steps import step3
 
 PORT: Final = 3001
 """Where the dashboard is, unless it is said otherwise."""
-CALLS: Final = Path("~/.llmws/calls")
-"""Where its calls are kept, unless it is said otherwise."""
 
 
 def open_dashboard(
@@ -41,22 +42,59 @@ def open_dashboard(
     """Make web calls from a page: hear the agent, see every frame. Until Ctrl-C."""
     if url is not None:
         dialled(url)  # what cannot be is refused now
-    token = os.environ.get("LLMWS_DASHBOARD_TOKEN")
-    hosts = hosts_of(allow_host or ())
-    access = Access(token=token, hosts=hosts) if token else Access(hosts=hosts)
-    with bind(port) as listener, _server(url) as server:
+    access = _access(allow_host or ())
+    shelf = Shelf(_folder(calls))
+    with _bind(port) as listener, _server(url) as server:
         desk = Desk(
-            shelf=Shelf(calls.expanduser()),
+            shelf=shelf,
             url=url or (server.websocket_url if server else ""),
             log=server.log if server else None,
         )
         page = f"http://127.0.0.1:{listener.getsockname()[1]}/#{access.token}"
         print(f"make a web call at {page} (Ctrl-C stops)", flush=True)
-        if browser:
+        if browser and has_browser():
             webbrowser.open(page)
         with contextlib.suppress(KeyboardInterrupt):  # raised by uvicorn again at its end
             run(create_dashboard(desk, access), listener)
         print("stopped")
+
+
+def has_browser() -> bool:
+    """Whether there is one with a window: a GenericBrowser would take the terminal."""
+    try:  # compared exactly: xdg-open, on most desktops, is of a subclass
+        return type(webbrowser.get()) is not webbrowser.GenericBrowser
+    except webbrowser.Error:
+        return False
+
+
+def _access(hosts: Iterable[str]) -> Access:
+    """The locks, with the token of a proxy that has started this, if one has."""
+    token = os.environ.get(TOKEN_VARIABLE)
+    names = hosts_of(hosts)
+    return Access(token=token, hosts=names) if token else Access(hosts=names)
+
+
+def _folder(calls: Path) -> Path:
+    """The folder for calls, made now: who cannot keep one learns it before the first."""
+    try:
+        folder = calls.expanduser()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # the second: nobody's home
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
+        raise SetupError(
+            f"cannot keep calls in {calls}: {why.lower().rstrip('.')}; choose a folder with --calls"
+        ) from None
+    return folder
+
+
+def _bind(port: int) -> socket.socket:
+    try:
+        return bind(port)
+    except PortBusy:
+        raise PortBusy(
+            f"port {port} cannot be had: another program has it, perhaps another dashboard; "
+            "end that, or take a free port with --port 0"
+        ) from None
 
 
 @contextlib.contextmanager

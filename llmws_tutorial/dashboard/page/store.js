@@ -64,6 +64,7 @@ export class Store extends EventTarget {
   #TAKE = {
     hello: (event) => {
       this.isConnected = true;
+      if (this.hello !== null && this.hello.url !== event.url) this.url = event.url; // pointed elsewhere
       this.hello = event;
       this.voice = event.voice;
       this.url ||= event.url;
