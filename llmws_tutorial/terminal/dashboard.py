@@ -50,10 +50,13 @@ def open_dashboard(
             url=url or (server.websocket_url if server else ""),
             log=server.log if server else None,
         )
-        page = f"http://127.0.0.1:{listener.getsockname()[1]}/#{access.token}"
-        print(f"make a web call at {page} (Ctrl-C stops)", flush=True)
+        page = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with_token = f"{page}#{access.token}"
+        # whoever gave the token knows it, and this line may land in a log
+        shown = page if TOKEN_VARIABLE in os.environ else with_token
+        print(f"make a web call at {shown} (Ctrl-C stops)", flush=True)
         if browser and has_browser():
-            webbrowser.open(page)
+            webbrowser.open(with_token)
         with contextlib.suppress(KeyboardInterrupt):  # raised by uvicorn again at its end
             run(create_dashboard(desk, access), listener)
         print("stopped")
