@@ -53,8 +53,7 @@ class Sound:
         self._is_loaded = asyncio.Event()
         self._listener: Tab | None = None
         self._speaker: Speaker | None = None
-        self._ears: dict[Tab, Ears] = {}
-        self._talking: set[Tab] = set()  # whose microphone is on
+        self._ears: dict[Tab, Ears] = {}  # of those whose microphone is on
 
     @property
     def kind(self) -> VoiceKind:
@@ -168,7 +167,6 @@ class Sound:
             raise SetupError(self._no_ears)
         if tab not in self._ears:
             self._ears[tab] = Ears(self._recogniser, told)
-        self._talking.add(tab)
 
     def switch_off(self, tab: Tab, *, is_turn_over: bool = False) -> None:
         """Listen to a page no more.
@@ -185,9 +183,9 @@ class Sound:
 
     def hear(self, tab: Tab, sound: bytes) -> None:
         """Take sound of a page's microphone, if it is on."""
-        if tab in self._talking:
+        if (ears := self._ears.get(tab)) is not None:
             try:
-                self._ears[tab].take(sound)
+                ears.take(sound)
             except Exception:
                 self.switch_off(tab)  # or it would fail thirty times a second
                 raise
