@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmws_tutorial.messages import CallDetails, ResponseRequired, UpdateOnly
+from llmws_tutorial.messages import CallDetails, ReminderRequired, ResponseRequired, UpdateOnly
 from llmws_tutorial.simulator import Accepted, Call, State
 from llmws_tutorial.simulator.timers import NEVER
 from tests.phone import (
@@ -132,6 +132,27 @@ def test_if_so_chosen_pressed_keys_ask_for_nothing() -> None:
     call.caller_presses("42")
     settle(call)
     assert (call.is_callers_turn, call.response_id) == (True, 0)
+
+
+def test_who_presses_a_key_at_the_last_moment_is_not_reminded() -> None:
+    call = greeted()
+    pass_s(call, 9.75)
+    call.caller_presses("1")
+    settle(call)
+    assert isinstance(call.take()[-1], ResponseRequired)
+    assert call.response_id == 1
+
+
+def test_who_has_spoken_may_be_reminded_again() -> None:
+    call = greeted()
+    for response_id in (1, 3):
+        pass_s(call, 10)
+        assert isinstance(call.take()[-1], ReminderRequired)
+        call.receive(piece(response_id))
+        settle(call)
+        say(call, "Wait.")
+        call.receive(piece(response_id + 1))
+        settle(call)
 
 
 def test_who_presses_keys_while_talking_is_asked_about_once() -> None:

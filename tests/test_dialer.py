@@ -326,6 +326,20 @@ def test_a_silence_that_no_reminder_ends_is_not_skipped(choices: Choices) -> Non
     on_line(Polite(), talk, speed=1.0, record=new_record(choices=choices))
 
 
+def test_a_caller_mumbles_and_presses_keys() -> None:
+    async def talk(line: Line) -> None:
+        await line.listen(5)
+        await line.mumble()
+        await line.listen(5)
+        await line.press("42")
+        assert await line.listen(5) == "Yes."
+
+    record = on_line(Polite(), talk)
+    assert record.transcript[1].content == "(unintelligible audio)"
+    assert "the caller pressed 42" in [line.text for line in record.log]
+    assert record.call.response_id == 2
+
+
 def test_a_caller_is_heard_by_voice() -> None:
     async def talk(line: Line) -> None:
         await line.listen(5)
@@ -339,17 +353,19 @@ def test_a_caller_is_heard_by_voice() -> None:
     assert str(on_line(Polite(), talk)).splitlines()[1] == "user:  Are you open?"
 
 
-def test_a_voice_that_has_its_sound_late_speaks_on_when_told() -> None:
+@pytest.mark.parametrize("speed", [FAST, UNPACED])
+def test_a_voice_that_has_its_sound_late_speaks_on_when_told(speed: float) -> None:
     voice = LateVoice(letters=0)
 
     async def talk(line: Line) -> None:
-        await line.until(lambda: voice.asked != [])
+        await line.until(lambda: line.record.call.waits_for_voice)
         assert await line.listen(0.1) == ""
         voice.letters = 100
         line.go_on()
         assert await line.listen(5) == "Hi."
+        assert line.record.call.now_s < 5  # a voice takes its time at any speed, as a server does
 
-    on_line(Polite(), talk, record=new_record(voice=voice))
+    on_line(Polite(), talk, record=new_record(voice=voice), speed=speed)
 
 
 def test_something_goes_wrong_when_whoever_holds_the_line_wants_it() -> None:

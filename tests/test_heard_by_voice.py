@@ -258,6 +258,19 @@ def test_protected_speech_is_not_stopped_and_the_request_waits_until_it_is_over(
     assert (lines(call)[-2], call.response_id) == ("agent: One two three.", 2)
 
 
+def test_a_guess_that_was_taken_back_does_not_count_behind_protected_speech() -> None:
+    call = asked(interruption_sensitivity=0.5)
+    call.receive(part(1, "One two. ", no_interruption_allowed=True))
+    call.receive(piece(1, "Three four five six."))
+    pass_s(call, 0.75)
+    call.caller_is_heard("no no no")
+    call.caller_is_heard("Noah")
+    pass_s(call, 1)
+    before = call.state
+    call.caller_is_heard("no no no")
+    assert (before, call.state) == (State.SPEAKING, State.LISTENING)
+
+
 def test_an_answer_that_is_owed_is_asked_for_after_a_noise_at_the_end_of_the_agents_turn() -> None:
     call = speaking("One two three four.", no_interruption_allowed=True)
     call.caller_is_heard("What?", silent_s=0.5)

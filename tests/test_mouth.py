@@ -53,13 +53,27 @@ def test_who_has_said_all_talks_until_the_pause_is_over() -> None:
     assert not mouth.is_talking
 
 
-def test_a_voice_goes_on_where_the_caller_was_and_counts_each_word_once() -> None:
+def test_a_voice_goes_on_where_the_caller_was_and_the_latest_guess_counts() -> None:
     mouth = Mouth(Timers(), word_s=0.5)
     mouth.open("I want")
-    guesses = [["a"], ["eighty", "please"], ["tea"], ["tea", "please", "now"]]
-    said = [mouth.understand(words, 1.0) for words in guesses]
-    assert said == ["I want a", "I want eighty please", "I want tea", "I want tea please now"]
-    assert mouth.words_over == 3
+    told = []
+    for guess in ("a", "eighty please", "tea", "tea please now"):
+        told.append((mouth.understand(guess.split()), mouth.words_over))
+    assert told == [
+        ("I want a", 1),
+        ("I want eighty please", 2),
+        ("I want tea", 1),
+        ("I want tea please now", 3),
+    ]
+
+
+def test_each_voice_is_counted_anew() -> None:
+    mouth = Mouth(Timers(), word_s=0.5)
+    for _ in range(2):
+        mouth.open("")
+        mouth.understand(["no", "no"])
+        mouth.close(1.0)
+        assert mouth.words_over == 2
 
 
 def test_a_mouth_that_is_shut_forgets_what_was_left() -> None:
@@ -149,6 +163,15 @@ def test_each_go_of_the_caller_is_counted_anew() -> None:
     call.caller_says("Uh huh.")
     pass_s(call, 1)
     assert call.state is State.SPEAKING
+
+
+def test_who_goes_on_within_the_pause_is_still_in_the_same_go() -> None:
+    call = spoken(interruption_sensitivity=0.5)
+    call.caller_says("Uh huh.")
+    pass_s(call, 1.25)
+    call.caller_says("Wait!")
+    pass_s(call, 0.5)
+    assert call.state is State.LISTENING
 
 
 def test_words_that_were_said_to_a_silent_agent_do_not_count() -> None:

@@ -169,7 +169,8 @@ class Witness:
         assert call.due_s >= call.now_s
         assert (call.state is State.ENDED) == (call.disconnection_reason is not None)
         assert (call.speaking is not None) == (call.state is State.SPEAKING)
-        assert sum([call.is_callers_turn, call.is_caller_talking, call.waits_for_server]) <= 1
+        waited_for = [call.is_callers_turn, call.waits_for_server, call.waits_for_voice]
+        assert sum([*waited_for, call.is_caller_talking]) <= 1
         assert call.reminder_due_s == float("inf") or call.is_callers_turn
         assert isinstance(call.voice, phone.LateVoice)
         assert len(call.voice.hushed) == len(set(call.voice.hushed))

@@ -45,6 +45,7 @@ def test_while_its_voice_has_no_sound_the_agent_has_the_turn_and_the_server_owes
     call.receive(piece(1, "Yes."))
     pass_s(call, 60)
     assert (call.state, lines(call), call.take()) == (State.SPEAKING, ["user: Hello?"], [])
+    assert call.waits_for_voice
     assert not any([call.waits_for_server, call.is_callers_turn, call.is_caller_talking])
 
 
@@ -68,7 +69,7 @@ def test_a_sentence_that_has_no_sound_yet_is_waited_for_within_a_turn() -> None:
     call = asked(voice, letters=1)
     call.receive(piece(1, "Yes. Really."))
     pass_s(call, 5)
-    assert (lines(call)[-1], call.waits_for_server) == ("agent: Yes.", False)
+    assert (lines(call)[-1], call.waits_for_voice) == ("agent: Yes.", True)
     let_sound(call, voice)
     pass_s(call, 0.875)  # without another delay
     assert (lines(call)[-1], call.state) == ("agent: Yes. Really.", State.LISTENING)
@@ -78,7 +79,11 @@ def test_a_voice_that_has_spoken_all_there_is_waits_for_the_server() -> None:
     call = asked(LateVoice(), letters=1000)
     call.receive(part(1, "Yes."))
     settle(call)
-    assert (call.state, call.waits_for_server) == (State.SPEAKING, True)
+    assert (call.state, call.waits_for_server, call.waits_for_voice) == (
+        State.SPEAKING,
+        True,
+        False,
+    )
 
 
 def test_a_piece_that_comes_meanwhile_only_asks_again() -> None:

@@ -55,7 +55,7 @@ def hints(url: str) -> list[str]:
 
 
 def is_local(url: str) -> bool:
-    """Whether a URL surely leads to this machine; one that cannot be dialled leads nowhere."""
+    """Whether a URL leads to this machine, or nowhere, as it cannot be dialled."""
     parts = _split(url)
     return parts is None or _is_loopback(parts.hostname or "")
 

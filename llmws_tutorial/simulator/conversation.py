@@ -1,4 +1,4 @@
-"""Two people on a phone: who speaks, word by word, who waits, and who cuts whom short.
+"""Two on a phone: who speaks, word by word, who waits, and who cuts whom short.
 
 Where a call stands, and what moves it on, is the table in `states`. Time is brought from outside:
 `advance` lets everything happen that is due by a second of the call, `due_s` says when to come
@@ -26,7 +26,9 @@ from llmws_tutorial.simulator.wishes import Wishes
 
 
 class Conversation:
-    """What the caller and the agent say to each other. Times are seconds since the call began.
+    """What the caller and the agent say to each other.
+
+    Times are seconds since the call began.
 
     Attributes:
         choices: how fast people are, and what nobody wrote down.
@@ -105,9 +107,16 @@ class Conversation:
         """Whether everybody waits for the server: it owes (more of) what to say."""
         if self.is_caller_talking or Timer.AGENT_WORD in self._timers:
             return False
-        if (turn := self.speaking) is not None:
-            return turn.speech.next_word is None  # else its voice owes the sound
-        return self.state in (State.MUTE, State.AWAITING)
+        is_spoken = self.state is State.SPEAKING and not self.waits_for_voice
+        return is_spoken or self.state in (State.MUTE, State.AWAITING)
+
+    @property
+    def waits_for_voice(self) -> bool:
+        """Whether everybody waits for the agent's voice: it owes a word's sound."""
+        if self.is_caller_talking or Timer.AGENT_WORD in self._timers:
+            return False
+        turn = self.speaking
+        return turn is not None and turn.speech.next_word is not None
 
     def advance(self, now_s: float) -> None:
         """Let everything happen that is due by this time, each thing at its own time."""
@@ -140,7 +149,7 @@ class Conversation:
             self._timers.stop(Timer.REMINDER)
             self._mouth.open(self.heard.content_of("user"))
         if words:
-            self._hear_caller(self._mouth.understand(words, self.now_s))
+            self._hear_caller(self._mouth.understand(words))
         self._cut_if_talked_over()
         if silent_s is not None:
             self._mouth.close(self.now_s)

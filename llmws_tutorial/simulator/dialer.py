@@ -105,7 +105,7 @@ class Line:
         await self.until(lambda: not self._call.is_caller_talking)
 
     def hear(self, text: str, *, silent_s: float | None = None) -> None:
-        """Take what a recogniser makes of the caller's voice; see `Call.caller_is_heard`."""
+        """Take what is made of the caller's voice; see `Conversation.caller_is_heard`."""
         self._driver.catch_up()
         self._call.caller_is_heard(text, silent_s=silent_s)
         self._driver.wake()

@@ -113,7 +113,7 @@ class Driver:
         self._queue(self._call.take())
         for fault in faults:
             self.go_wrong(fault)
-        self._clock.pace(self._call.now_s, waits_for_server=self._call.waits_for_server)
+        self._clock.pace(self._call.now_s, waits_for_server=self._waits)
         now_s = time.monotonic()
         if self._is_slow:
             self._keepalive.heard(now_s)  # a heartbeat that nobody reads is not missing
@@ -208,9 +208,14 @@ class Driver:
 
     def _may_skip_to(self, due_s: float) -> bool:
         """Whether nobody needs the time until then: not the server, and not who holds the line."""
-        is_idle = self._socket is not None and not self._call.waits_for_server
+        is_idle = self._socket is not None and not self._waits
         is_wanted = self._caller.has_script or bool(self._awaited)
         return not self._clock.is_paced and is_idle and is_wanted and due_s != NEVER
+
+    @property
+    def _waits(self) -> bool:
+        """Whether everybody waits for what takes its time at any speed: a server, or a sound."""
+        return self._call.waits_for_server or self._call.waits_for_voice
 
     @property
     def _is_slow(self) -> bool:

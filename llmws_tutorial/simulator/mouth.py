@@ -1,4 +1,4 @@
-"""The caller's mouth: words that are to come, or a voice, then the pause that ends a turn.
+"""The caller's mouth: words to come, or a voice, then the pause that ends a turn.
 
 There are two ways to speak. Words that are known take their time one after another; of a voice
 only a recogniser knows the words, and later other ones. One mouth cannot do both: while a voice is
@@ -34,7 +34,7 @@ class Mouth:
         self._timers = timers
         self._words: deque[str] = deque()
         self._before: str | None = None  # what was said before this voice; None without a voice
-        self._understood = 0  # how many words the voice had at most
+        self._understood = 0  # how many words the voice has by now
         self._gave_way = False  # the agent has talked over this voice
 
     @property
@@ -80,17 +80,15 @@ class Mouth:
         self._timers.stop(Timer.CALLER_WORD)
         self._before, self._understood, self._gave_way = before, 0, False
 
-    def understand(self, words: Sequence[str], now_s: float) -> str:
-        """Take all words that were made out of the voice so far.
+    def understand(self, words: Sequence[str]) -> str:
+        """Take all words that are made out of the voice by now, be they more or fewer.
 
         Returns:
             What the caller's open utterance says with them.
         """
-        new = max(len(words) - self._understood, 0)
-        self._understood += new
         if not self._gave_way:
-            self.words_over += new
-        self.stopped_at_s = now_s
+            self.words_over += len(words) - self._understood
+        self._understood = len(words)
         return " ".join([self._before, *words] if self._before else words)
 
     def close(self, now_s: float) -> None:
@@ -128,7 +126,7 @@ class Mouth:
     def give_way(self) -> None:
         """Let nothing that was begun count as talking over the agent: it began."""
         self.words_over = -len(self._words)
-        self._gave_way = self.is_voiced
+        self._gave_way = True  # of a voice; the next one is counted again
 
     def shut(self) -> None:
         """Forget what is left."""

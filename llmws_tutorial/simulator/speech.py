@@ -57,7 +57,7 @@ class Speech:
 
     @property
     def ready(self) -> str:
-        """What may be spoken so far: whole sentences, or all of it once nothing more comes."""
+        """What may be spoken so far: whole sentences, or all once nothing more comes."""
         return self.text[: self._ready_to]
 
     @property

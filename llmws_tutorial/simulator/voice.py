@@ -1,4 +1,4 @@
-"""Who speaks the agent's words: how long until the first sound, and how long each word takes.
+"""Who speaks the agent's words: when the first sounds, and how long each takes.
 
 A call asks its voice for every word, and goes on when that word is over. A real voice needs a
 moment until a sentence has a sound; until then it has no answer, and whoever holds the call tells
@@ -15,7 +15,7 @@ class Voice(Protocol):
     """Speaks what the agent says, word by word, and is told when to stop."""
 
     def delay_s(self, turn: Turn) -> float:
-        """How long it takes from now until a turn's first sound (seconds); asked once a turn."""
+        """How long it is until a turn's first sound (seconds); asked once a turn."""
         ...
 
     def say(self, turn: Turn) -> float | None:
