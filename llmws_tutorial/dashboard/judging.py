@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from llmws_tutorial.dashboard.check_run import CheckRun
@@ -88,6 +89,9 @@ class Judging:
 def compared(shelf: Shelf, first: str, second: str) -> Event:
     """What the server did otherwise in the second of two calls, by what it meant.
 
+    Beside that stand the turns of both, the first with the first; a call that nobody ended, because
+    the process was killed, has frames but no turns.
+
     Raises:
         SetupError: when there is no such call, or it cannot be read.
     """
@@ -102,4 +106,22 @@ def compared(shelf: Shelf, first: str, second: str) -> Event:
         "differences": [
             {"where": one.where, "first": one.recorded, "second": one.now} for one in differences
         ],
+        "turns": [
+            {"first": one, "second": other}
+            for one, other in zip_longest(*(_turns(shelf.read(call)) for call in (first, second)))
+        ],
     }
+
+
+def _turns(opened: Event) -> list[Event]:
+    """The agent's turns of a call, each with what the caller had said before it."""
+    turns = []
+    said = ""
+    for item in opened["items"]:
+        if item["role"] == "user":
+            said = item["sent"]
+        else:
+            names = ("kind", "id", "sent", "first_sentence_ms")
+            turns.append({"said": said, **{name: item[name] for name in names}})
+            said = ""
+    return turns

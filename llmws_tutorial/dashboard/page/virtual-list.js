@@ -7,6 +7,7 @@
 import { h } from "./dom.js";
 
 const BEYOND = 6; // rows above and below what is in sight
+const NEAR = 4; // rows; whoever scrolls down so near to an end that runs away has reached it
 
 export class VirtualList {
   #scroller;
@@ -19,7 +20,7 @@ export class VirtualList {
   #headHeight = 0;
   #selected = -1;
   #isFollowing = true;
-  #lastTop = null; // where the list itself has scrolled to
+  #lastTop = 0; // where it was scrolled to when that was last looked at
   #isDue = false;
 
   /**
@@ -128,11 +129,12 @@ export class VirtualList {
   }
 
   #scrolled() {
-    const { scrollTop } = this.#scroller;
+    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     if (scrollTop === this.#lastTop) return; // it was the list itself
-    this.#lastTop = null;
-    const end = this.#count * this.#rowHeight - this.#heightInSight();
-    this.#setFollowing(scrollTop >= end - this.#rowHeight / 2);
+    const isDown = scrollTop > this.#lastTop;
+    this.#lastTop = scrollTop;
+    const left = scrollHeight - clientHeight - scrollTop;
+    this.#setFollowing(isDown && left < NEAR * this.#rowHeight);
     this.refresh();
   }
 

@@ -62,7 +62,7 @@ class Wire extends HTMLElement {
     );
     parts.pause = button("Pause", () => this.#pause());
     parts.save = button("Export", () => this.#save(), { "aria-label": "Export the recording" });
-    parts.latest = button("To the latest", () => this.#list.follow(), { class: "button wire-latest", hidden: true });
+    parts.latest = button("To the latest", () => this.#goToLatest());
     parts.count = h("span", { class: "muted wire-count" });
     parts.told = h("p", { role: "status", class: "visually-hidden" });
     parts.empty = h("p", { class: "empty" });
@@ -70,10 +70,11 @@ class Wire extends HTMLElement {
     this.#dialog = h("llmws-frame-dialog", { "onframe-step": ({ detail }) => this.#step(detail) });
     fill(
       this,
-      h("div", { class: "toolbar" }, h("h2", {}, "Wire"), parts.count, parts.pause, parts.save),
+      h("div", { class: "toolbar" }, h("h2", {}, "Wire"), parts.count, parts.latest, parts.pause, parts.save),
       h("div", { class: "toolbar wire-tools" }, parts.filter, h("div", { class: "wire-chips", role: "group", "aria-label": "Which frames" }, parts.chips)),
       parts.told,
-      h("div", { class: "wire-body" }, parts.grid, parts.empty, parts.latest),
+      parts.grid,
+      parts.empty,
       this.#dialog,
     );
     this.#buildList();
@@ -155,7 +156,7 @@ class Wire extends HTMLElement {
     setText(count, isFiltered ? `${listed} of ${plural(all)}` : plural(all));
     setText(pause, this.#isPaused ? `Resume (${all - this.#taken} new)` : "Pause");
     save.disabled = all === 0;
-    pause.disabled = all === 0 && !this.#isPaused;
+    pause.disabled = !this.#isPaused && !(store.isLive && store.isCalling);
     grid.hidden = listed === 0;
     empty.hidden = listed > 0;
     setText(empty, all === 0 ? "No frames yet. Make a web call, and each one is here as it goes by." : "No frame passes the filter.");
@@ -163,13 +164,18 @@ class Wire extends HTMLElement {
   }
 
   #showLatest() {
-    this.#parts.latest.hidden = this.#list.isFollowing || this.#frames.length === 0 || !store.isLive;
+    this.#parts.latest.disabled = this.#list.isFollowing || this.#frames.length === 0;
+  }
+
+  #goToLatest() {
+    this.#list.follow();
+    this.#parts.grid.focus({ preventScroll: true }); // the button has no more to do
   }
 
   #setWords() {
     this.#words = this.#parts.filter.value.trim().toLowerCase();
     this.#refilter();
-    this.#tell(`${plural(this.#frames.length)} pass the filter`);
+    this.#tell(`The filter leaves ${plural(this.#frames.length)}.`);
   }
 
   #toggle(name, chip) {
@@ -177,7 +183,7 @@ class Wire extends HTMLElement {
     if (isOn) this.#chips.add(name);
     chip.setAttribute("aria-pressed", isOn);
     this.#refilter();
-    this.#tell(`${plural(this.#frames.length)} pass the filter`);
+    this.#tell(`The filter leaves ${plural(this.#frames.length)}.`);
   }
 
   #clearFilter() {
