@@ -47,7 +47,12 @@ def keep_call(shelf: Shelf, answer: str, *says: str) -> str:
 
 def piece(response_id: int, content: str) -> str:
     return json.dumps(
-        {"response_id": response_id, "content": content, "content_complete": True, "end_call": False}
+        {
+            "response_id": response_id,
+            "content": content,
+            "content_complete": True,
+            "end_call": False,
+        }
     )
 
 
