@@ -43,11 +43,12 @@ class FrameDialog extends HTMLElement {
    * @param {{hasPrevious: boolean, hasNext: boolean}} neighbours - whether there are frames beside it.
    */
   show(callId, row, { hasPrevious, hasNext }) {
-    const { dialog, edit, previous, next } = this.#parts;
+    const { dialog, edit, previous, next, pre } = this.#parts;
     const isSame = this.isOpen && this.#callId === callId && this.#row?.n === row.n;
     previous.disabled = !hasPrevious;
     next.disabled = !hasNext;
-    if (isSame) return;
+    if (document.activeElement?.disabled) pre.focus(); // a disabled button would swallow the keys
+    if (isSame) return; // only what is beside it is new
     this.#callId = callId;
     this.#row = row;
     this.#text = null;
@@ -76,7 +77,7 @@ class FrameDialog extends HTMLElement {
     parts.again = button("Edit and send again", () => this.#beginEdit(), { "aria-describedby": "frame-why-not" });
     parts.whyNot = h("p", { id: "frame-why-not", class: "muted frame-why-not" });
     parts.status = h("p", { role: "status", class: "muted frame-status" });
-    parts.pre = h("pre", { class: "frame-text mono scroll", tabindex: "0", role: "region", "aria-label": "All of the frame" });
+    parts.pre = h("pre", { class: "frame-text mono scroll", tabindex: "0", role: "region", "aria-label": "All of the frame", autofocus: true });
     parts.all = button("", () => this.#showAll(), { hidden: true });
     parts.edit = this.#buildEdit(button);
     const steps = h("div", { class: "toolbar" }, parts.previous, parts.next, button("Close", () => this.close()));

@@ -146,6 +146,7 @@ class Wire extends HTMLElement {
     if (!this.#isPaused) this.#take();
     this.#list.setCount(this.#frames.length);
     this.#showState();
+    if (this.#dialog.isOpen) this.#open(); // there may be a next one now
   }
 
   #showState() {
