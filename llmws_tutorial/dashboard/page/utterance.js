@@ -25,9 +25,16 @@ function hasFollower(item, { items }) {
   return items.findLastIndex(({ role }) => role === item.role) > item.place;
 }
 
+/** Whether there is something to show: a greeting that never came is none. */
+export function isShown(item, call) {
+  if (item.sent !== "" || item.kind !== "greeting") return true;
+  return isFinal(item, call) && call.status.connections > 0;
+}
+
 /** An item in one line, for a screen reader. */
 export function line(item, call) {
   if (item.role === "user") return `${caller(call)}: ${item.sent}`;
+  if (item.sent === "") return "Agent: nothing was sent";
   const [heard, rest] = cut(item.sent, item.heard_to);
   if (!rest.trim()) return `Agent: ${heard}`;
   return `Agent${item.is_cut ? ", interrupted" : ""}: ${heard} Not heard: ${rest}`;
@@ -71,6 +78,7 @@ function action(item, call) {
 
 /** What was said; of the agent's words, what was heard apart from the rest. */
 function text(item, call) {
+  if (item.sent === "") return h("p", { class: "muted" }, isFinal(item, call) ? "nothing was sent" : "…");
   const isLong = item.sent.length > LONG;
   const more = item.size - [...item.sent].length;
   const end = more > 0 ? h("span", { class: "fact" }, ` and ${size(more)} characters more`) : null;

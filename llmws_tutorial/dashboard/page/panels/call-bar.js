@@ -10,6 +10,7 @@ const KEY = "llmws url";
 const HINT_MS = 250;
 const SLOW_MS = 3000;
 const BEFORE = "waiting for the first message"; // what a call says of itself before it is dialled
+const AGAIN = "trying again"; // how the news of an attempt that failed ends
 const EXAMPLE = "ws://127.0.0.1:8080/llm-websocket/";
 
 class CallBar extends HTMLElement {
@@ -149,18 +150,19 @@ class CallBar extends HTMLElement {
     if (isDialling && status.says !== BEFORE && this.#stages.at(-1)?.[1] !== status.says) {
       this.#stages.push([performance.now() - this.#dialledAt, status.says]);
     }
+    this.#tick();
     const [kind, text] = this.#words(status, isDialling);
     this.#state.dataset.kind = kind;
     put(this.#state, text);
     put(this.#turn, store.isCalling && status.is_open ? status.says : "");
-    this.#tick();
   }
 
   /** What the status line says, and how it looks. */
   #words(status, isDialling) {
     if (!store.isConnected) return ["idle", "The dashboard is not connected."];
     if (!status) return ["idle", "Ready. Make a call and hear the agent."];
-    if (isDialling) return ["busy", ["Dialling", this.#stages.at(-1)?.[1]].filter(Boolean).join(": ")];
+    const stage = this.#slow.childElementCount ? undefined : this.#stages.at(-1)?.[1];
+    if (isDialling) return ["busy", stage ? `Dialling: ${stage}` : "Dialling"];
     if (status.trouble) return ["bad", `No call: ${status.trouble}`];
     if (status.is_over) return [status.ended?.startsWith("error_") ? "bad" : "idle", `The call is over. ${ending(store.live)}`];
     return ["good", "In a call"];
@@ -179,15 +181,15 @@ class CallBar extends HTMLElement {
     else if (this.#slow.childElementCount === 0 || this.#slow.dataset.told !== `${this.#stages.length}`) this.#tell(status);
   }
 
-  /** It takes long: say where it stands, what was tried, and what mostly helps. */
+  /** It takes long: say what failed so far, where it stands, and what mostly helps. */
   #tell(status) {
     this.#slow.dataset.told = `${this.#stages.length}`;
+    const told = this.#stages.filter(([, says], place) => says.endsWith(AGAIN) || place === this.#stages.length - 1);
     fill(
       this.#slow,
-      h("p", {}, "There is no call yet. So far:"),
-      h("ol", {}, this.#stages.slice(-6).map(([at, says]) => h("li", {}, `after ${(at / 1000).toFixed(1)} s: ${says}`))),
+      h("p", {}, "There is no call yet with ", h("span", { class: "mono" }, store.live.url)),
+      h("ol", {}, told.map(([at, says]) => h("li", {}, `after ${(at / 1000).toFixed(1)} s: ${says}`))),
       status.likely_fix ? h("p", {}, `What mostly helps: ${status.likely_fix}`) : null,
-      h("p", { class: "muted mono" }, store.live.url),
     );
   }
 }

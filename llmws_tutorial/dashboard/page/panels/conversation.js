@@ -6,7 +6,7 @@
 import { store } from "../app.js";
 import { fill, h } from "../dom.js";
 import "./say-box.js";
-import { isFinal, lastEntry, line, utterance } from "../utterance.js";
+import { isFinal, isShown, lastEntry, line, utterance } from "../utterance.js";
 
 const NEAR = 40; // pixels from the bottom that still count as being there
 const MOST_SHOWN = 300;
@@ -32,7 +32,7 @@ class Conversation extends HTMLElement {
   #lastTold = null; // the last of them that the caller said: its place, and as much as was told
   #isWaiting = false;
   #isAtEnd = true;
-  #end = "";
+  #end = null; // the entry at the end: how it ended, or that there is nothing yet
 
   connectedCallback() {
     this.setAttribute("role", "region");
@@ -99,26 +99,23 @@ class Conversation extends HTMLElement {
   }
 
   #put(place, call) {
+    if (!isShown(call.items[place], call)) return;
     const entry = utterance(call.items[place], call);
+    const later = this.#entries.find((other, at) => at > place && other);
     if (this.#entries[place]) this.#entries[place].replaceWith(entry);
-    else this.#list.append(entry);
+    else this.#list.insertBefore(entry, later ?? null);
     this.#entries[place] = entry;
   }
 
   #showEnd(call) {
     const entry = lastEntry(call) ?? this.#empty(call);
-    const text = entry?.textContent ?? "";
-    if (text === this.#end && this.#list.lastChild === this.#endEntry) return;
-    this.#endEntry?.remove();
-    this.#endEntry = entry;
-    this.#end = text;
+    this.#end?.remove();
+    this.#end = entry;
     if (entry) this.#list.append(entry);
   }
 
-  #endEntry = null;
-
   #empty(call) {
-    if (call.items.length > 0) return null;
+    if (call.items.some((item) => isShown(item, call))) return null;
     if (call.status.state === undefined) return this.#note("Of this call only its frames were kept: see Wire.");
     if (call.status.is_over) return null;
     return this.#note(call.status.is_open ? "The line is open. Nobody has said a word yet." : "Dialling.");
@@ -171,7 +168,7 @@ class Conversation extends HTMLElement {
     this.#tellRest(call);
     while (this.#told < call.items.length && isFinal(call.items[this.#told], call)) {
       const item = call.items[this.#told];
-      this.#log.append(h("p", {}, line(item, call)));
+      if (isShown(item, call)) this.#log.append(h("p", {}, line(item, call)));
       if (item.role === "user") this.#lastTold = { place: item.place, length: item.sent.length };
       this.#told += 1;
     }

@@ -75,10 +75,10 @@ class SayBox extends HTMLElement {
         onkeydown: (event) => event.key === "Escape" && event.currentTarget.open && close(event),
         onfocusout: (event) => (event.currentTarget.open &&= event.currentTarget.contains(event.relatedTarget)),
       },
-      h("summary", { class: "button" }, "Phone keys"),
+      h("summary", { class: "button" }, "Keypad"),
       h(
         "div",
-        { role: "group", "aria-label": "Phone keys" },
+        { role: "group", "aria-label": "Keypad" },
         DIGITS.map((digit) => h("button", { type: "button", class: "button mono", onclick: () => press(digit) }, digit)),
         this.#typed,
       ),
@@ -92,6 +92,7 @@ class SayBox extends HTMLElement {
     if (!isThere) this.#typed.textContent = "";
     if (isThere === this.#isThere) return;
     this.#isThere = isThere;
+    this.#phrases.tabIndex = isThere ? -1 : 0; // it may scroll, and nothing in it takes the focus
     const hadFocus = this.contains(document.activeElement);
     for (const button of this.querySelectorAll("button")) button.disabled = !isThere;
     if (hadFocus && document.activeElement !== this.#field && !isThere) this.#field.focus();
