@@ -56,6 +56,12 @@ document.addEventListener("keyup", (event) => {
 // A key that is let go elsewhere is never seen to go up.
 window.addEventListener("blur", () => isTalking && stopTalking());
 
+// A button that was clicked with a mouse keeps no focus: the next Space is there to talk.
+document.addEventListener("click", ({ detail, target }) => {
+  const button = target.closest("llmws-call-bar button, llmws-sound-bar button, llmws-say-box button");
+  if (detail > 0 && areOn && !target.closest(".keypad")) button?.blur();
+});
+
 function press(name, event) {
   event.preventDefault();
   if (!event.repeat || name.endsWith("-frame")) tell(name);

@@ -57,6 +57,12 @@ export class Store extends EventTarget {
     for (const id of wanted) this.findings.delete(id);
   }
 
+  #forgetLive() {
+    if (this.live === null) return;
+    this.live = null;
+    queueMicrotask(() => this.apply({ type: "shown" }));
+  }
+
   #ofLive = (change) => (event) => {
     if (this.live?.call_id === event.call_id) change(this.live, event);
   };
@@ -71,6 +77,7 @@ export class Store extends EventTarget {
       this.serverLines = [];
       this.check = null;
       this.findings.clear();
+      this.#forgetLive(); // after a restart there is none, else it comes next
       queueMicrotask(() => this.apply({ type: "connected" }));
     },
     disconnected: () => (this.isConnected = false),

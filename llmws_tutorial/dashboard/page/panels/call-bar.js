@@ -26,6 +26,7 @@ class CallBar extends HTMLElement {
     placeholder: EXAMPLE,
     "aria-describedby": "url-hints",
     oninput: () => this.#typed(),
+    onkeydown: (event) => this.#entered(event),
   });
   #earlier = h("button", { class: "button quiet earlier", type: "button", hidden: true, onclick: () => this.#takeEarlier() });
   #button = h("button", { class: "button primary call", type: "submit" }, "Make a web call");
@@ -104,6 +105,13 @@ class CallBar extends HTMLElement {
     fill(this.#hints, hints.map((hint) => h("li", {}, hint)));
   }
 
+  /** Enter in the field always calls, also in place of the call that goes on. */
+  #entered(event) {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    if (store.isConnected) this.#call();
+  }
+
   #pressed(event) {
     event.preventDefault();
     if (store.isCalling) connection.send({ type: "hang_up" });
@@ -111,7 +119,7 @@ class CallBar extends HTMLElement {
   }
 
   #key(key) {
-    if (key === "call" && !store.isCalling) this.#call();
+    if (key === "call" && !store.isCalling && store.isConnected) this.#call();
     if (key === "hang-up" && store.isCalling) connection.send({ type: "hang_up" });
   }
 
@@ -146,6 +154,7 @@ class CallBar extends HTMLElement {
     this.#button.disabled = !store.isConnected;
     this.#button.textContent = store.isCalling ? "Hang up" : "Make a web call";
     this.#button.classList.toggle("danger", store.isCalling);
+    document.title = store.isCalling ? "In a call" : "Make a web call";
     this.#clock.hidden = !store.live || (status.is_over && !status.connections);
     if (isDialling && status.says !== BEFORE && this.#stages.at(-1)?.[1] !== status.says) {
       this.#stages.push([performance.now() - this.#dialledAt, status.says]);

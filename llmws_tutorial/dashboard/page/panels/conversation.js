@@ -101,9 +101,10 @@ class Conversation extends HTMLElement {
   #put(place, call) {
     if (!isShown(call.items[place], call)) return;
     const entry = utterance(call.items[place], call);
-    const later = this.#entries.find((other, at) => at > place && other);
+    let later = place + 1;
+    while (later < this.#entries.length && !this.#entries[later]) later += 1;
     if (this.#entries[place]) this.#entries[place].replaceWith(entry);
-    else this.#list.insertBefore(entry, later ?? null);
+    else this.#list.insertBefore(entry, this.#entries[later] ?? this.#end);
     this.#entries[place] = entry;
   }
 

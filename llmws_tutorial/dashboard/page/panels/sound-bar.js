@@ -44,8 +44,10 @@ class SoundBar extends HTMLElement {
     );
     for (const type of ["connected", "disconnected", "voice", "shown", "status"]) store.on(type, () => this.#show());
     microphone.addEventListener("level", ({ detail }) => this.#level.style.setProperty("--level", detail));
-    microphone.addEventListener("change", () => this.#show());
-    this.#recognition?.addEventListener("change", () => this.#show());
+    for (const ears of [microphone, this.#recognition].filter(Boolean)) {
+      ears.addEventListener("change", () => this.#show());
+      ears.addEventListener("lost", ({ detail }) => complain(detail));
+    }
     player.addEventListener("kinds", () => this.#show());
     document.addEventListener("llmws-key", (event) => this.#key(event));
     this.#show();
@@ -80,9 +82,10 @@ class SoundBar extends HTMLElement {
     const words = [];
     if (kind === "browser" && noKit) words.push(`Your browser speaks: ${noKit}.`);
     if (kind === "captions" && noKit) words.push(`Nobody speaks: ${noKit}.`);
+    if (microphone.isOn) words.push("With headphones the agent does not hear itself.");
     if (noEars) words.push(`Type what you say: ${noEars}.`);
-    if (noEars && this.#recognition) words.push(Recognition.label ?? "");
-    return words.filter(Boolean);
+    if (noEars && this.#recognition) words.push(Recognition.label);
+    return words;
   }
 
   /** Without the kit's voice the browser's is the next best, unless somebody chose. */
@@ -109,7 +112,7 @@ class SoundBar extends HTMLElement {
       await microphone.start();
       if (!this.#canTalk) this.#fallSilent();
     } catch (error) {
-      store.apply({ type: "trouble", text: error.message });
+      complain(error.message);
     }
     this.#show();
   }
@@ -147,6 +150,10 @@ class SoundBar extends HTMLElement {
     this.#isHeld = false;
     this.#show();
   }
+}
+
+function complain(text) {
+  store.apply({ type: "trouble", text });
 }
 
 function isLoading() {
