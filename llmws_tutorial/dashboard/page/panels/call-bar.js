@@ -163,7 +163,7 @@ class CallBar extends HTMLElement {
     const [kind, text] = this.#words(status, isDialling);
     this.#state.dataset.kind = kind;
     put(this.#state, text);
-    put(this.#turn, store.isCalling && status.is_open ? status.says : "");
+    put(this.#turn, store.isConnected && store.isCalling && status.is_open ? status.says : "");
   }
 
   /** What the status line says, and how it looks. */

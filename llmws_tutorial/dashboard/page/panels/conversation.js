@@ -55,18 +55,14 @@ class Conversation extends HTMLElement {
   /** Another call is shown: everything is new. */
   #all() {
     const call = store.shown;
-    this.#entries = [];
     this.#changed.clear();
-    this.#end = null;
-    this.#first = Math.max(0, (call?.items.length ?? 0) - MOST_SHOWN);
     this.#log.replaceChildren();
     this.#lastTold = null;
     this.#told = call?.items.length ? call.items.filter((item) => isFinal(item, call)).length : 0;
     fill(this.#title, call?.title ? `Scenario: ${call.title}` : null);
     this.#showBar();
     if (call === null) fill(this.#list, this.#nothing());
-    else fill(this.#list, this.#earlier());
-    for (const { place } of call?.items ?? []) this.#changed.add(place);
+    else this.#showFrom(call.items.length - MOST_SHOWN, call);
     this.#render();
     this.#toEnd();
   }
@@ -86,9 +82,11 @@ class Conversation extends HTMLElement {
   #render() {
     const call = store.shown;
     if (call === null) return;
+    const isTooMuch = call.items.length - this.#first > 2 * MOST_SHOWN;
+    if (isTooMuch && this.#isAtEnd) this.#showFrom(call.items.length - MOST_SHOWN, call);
     const isOver = call.status.is_over !== false;
     for (const place of [...this.#changed].sort((one, other) => one - other)) {
-      if (place >= this.#first && call.items[place]) this.#put(place, call);
+      if (place >= this.#first) this.#put(place, call);
       // what is not final yet is drawn again when the call moves on, for its label
       if (isOver || isFinal(call.items[place], call)) this.#changed.delete(place);
     }
@@ -130,20 +128,24 @@ class Conversation extends HTMLElement {
     return h("li", { class: "empty" }, text);
   }
 
-  /** A way to what is too much to be shown at once. */
-  #earlier() {
-    if (this.#first === 0) return null;
-    const show = () => {
-      this.#first = 0;
-      this.#entries = [];
-      fill(this.#list);
-      for (const { place } of store.shown.items) this.#changed.add(place);
-      this.#isAtEnd = false;
-      this.#render();
-      this.#scroller.scrollTop = 0;
-      this.#scroller.focus();
-    };
-    return h("li", {}, h("button", { type: "button", class: "button quiet", onclick: show }, `Show ${this.#first} earlier ones`));
+  /** Show all from a place on; what comes before is a click away. */
+  #showFrom(first, call) {
+    this.#first = Math.max(0, first);
+    this.#entries = [];
+    this.#end = null;
+    const show = () => this.#showEarlier(call);
+    const button = h("button", { type: "button", class: "button quiet", onclick: show }, `Show earlier ones (${this.#first})`);
+    fill(this.#list, this.#first > 0 ? h("li", {}, button) : null);
+    for (let place = this.#first; place < call.items.length; place += 1) this.#changed.add(place);
+  }
+
+  #showEarlier(call) {
+    const below = this.#scroller.scrollHeight - this.#scroller.scrollTop;
+    this.#isAtEnd = false;
+    this.#showFrom(this.#first - MOST_SHOWN, call);
+    this.#render();
+    this.#scroller.scrollTop = this.#scroller.scrollHeight - below;
+    this.#scroller.focus();
   }
 
   #showBar() {
