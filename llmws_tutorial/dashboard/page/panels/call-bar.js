@@ -127,6 +127,7 @@ class CallBar extends HTMLElement {
     player.unlock();
     const url = this.#field.value;
     if (!url.trim()) {
+      clearTimeout(this.#hinting);
       this.#showHints([`write the URL of your server first, as in ${EXAMPLE}`]);
       this.#field.focus();
       return;

@@ -30,6 +30,7 @@ class Conversation extends HTMLElement {
   #first = 0; // the first place that is shown
   #told = 0; // how many items are in the log
   #lastTold = null; // the last of them that the caller said: its place, and as much as was told
+  #ears = null; // what is recognised of the caller's voice so far; null: nobody speaks
   #isWaiting = false;
   #isAtEnd = true;
   #end = null; // the entry at the end: how it ended, or that there is nothing yet
@@ -48,7 +49,10 @@ class Conversation extends HTMLElement {
     store.on("shown", () => this.#all());
     store.on("item", (event) => this.#change(event));
     store.on("status", () => this.#change({}));
-    store.on("ears", (event) => this.#hears(event));
+    store.on("ears", (event) => {
+      this.#ears = event.is_over ? null : event.text;
+      this.#change({});
+    });
     this.#all();
   }
 
@@ -91,6 +95,7 @@ class Conversation extends HTMLElement {
       if (isOver || isFinal(call.items[place], call)) this.#changed.delete(place);
     }
     this.#showEnd(call);
+    this.#showEars();
     if (store.isLive) this.#tell(call);
     if (this.#isAtEnd) this.#toEnd();
     else this.#newest.hidden = false;
@@ -160,10 +165,13 @@ class Conversation extends HTMLElement {
     );
   }
 
-  #hears({ text, is_over: isOver }) {
-    this.#live.hidden = isOver || !store.isLive;
-    this.#live.textContent = text ? `You are saying: ${text}` : "Somebody is speaking …";
-    if (this.#isAtEnd) this.#toEnd();
+  /** What is recognised of a voice, for as long as it is not an utterance in the list. */
+  #showEars() {
+    const last = store.live?.items.at(-1);
+    const isListed = last?.role === "user" && this.#ears !== "" && last.sent.includes(this.#ears);
+    this.#live.hidden = this.#ears === null || !store.isLive || !store.isCalling || isListed;
+    const text = this.#ears ? `You are saying: ${this.#ears}` : "Somebody is speaking …";
+    if (this.#live.textContent !== text) this.#live.textContent = text;
   }
 
   /** Add to the log what is final, in order. */

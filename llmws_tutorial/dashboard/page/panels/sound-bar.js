@@ -1,7 +1,7 @@
 // Who speaks and who listens: the agent's voice, the caller's microphone, and why not the best.
 
 import { connection, microphone, player, store } from "../app.js";
-import { fill, h } from "../dom.js";
+import { h } from "../dom.js";
 import { Recognition } from "../recognition.js";
 
 const VOICES = { kit: "The kit's own", browser: "Your browser's", captions: "Captions and a tone" };
@@ -24,7 +24,7 @@ class SoundBar extends HTMLElement {
     { type: "button", class: "button", "aria-pressed": "false", onclick: () => this.#toggleBrowser() },
     "Talk by the browser",
   );
-  #notes = h("div", { class: "notes muted" });
+  #notes = h("p", { class: "notes muted" });
   #recognition = Recognition.isThere ? new Recognition(connection) : null;
   #isHeld = false; // Space is down: the microphone stays on for as long
 
@@ -72,7 +72,8 @@ class SoundBar extends HTMLElement {
     this.#browserTalk.hidden = noEars === "" || this.#recognition === null;
     this.#browserTalk.disabled = !this.#canTalk;
     this.#browserTalk.setAttribute("aria-pressed", this.#recognition?.isOn ?? false);
-    fill(this.#notes, this.#words().map((text) => h("p", {}, text)));
+    const words = this.#words().join(" ");
+    if (this.#notes.textContent !== words) this.#notes.textContent = words;
   }
 
   /** What there is to say about the voice and the ears. */
