@@ -148,6 +148,7 @@ class Desk:
         def place(view: CallView, caller: Caller) -> asyncio.Task[None]:
             return self._begin(tab, view, caller, speed=command.speed)
 
+        self._hang_up(tab, commands.HangUp())
         self._judging.play(played, command.url, place)
 
     def _proofread(self, tab: Tab, command: commands.Proofread) -> None:

@@ -3,6 +3,7 @@
 import { connection, store } from "../app.js";
 import { fill, h, seconds } from "../dom.js";
 
+const REQUESTS = ["response_required", "reminder_required"];
 const MANY = 900_000;
 const LINES = 6;
 const FRAMES = [
@@ -47,7 +48,7 @@ class Faults extends HTMLElement {
   #gone = null;
   #parts = {};
   #isOpen = null; // whether there is a call, as shown
-  #caused = null; // the fault that was caused last: {name, kind, n, line}
+  #caused = null; // the fault that was caused last: {name, n, line, isIt}
 
   connectedCallback() {
     this.#gone = new AbortController();
@@ -127,7 +128,7 @@ class Faults extends HTMLElement {
   }
 
   #goWrong(kind, name, more = {}) {
-    if (connection.send({ type: "go_wrong", kind, ...more })) this.#cause(name, kind);
+    if (connection.send({ type: "go_wrong", kind, ...more })) this.#cause(name, kind === "resend" ? isResent : () => false);
   }
 
   #beSlow() {
@@ -140,18 +141,20 @@ class Faults extends HTMLElement {
     const { frame, text } = this.#parts;
     const chosen = FRAMES[frame.selectedIndex];
     const sent = chosen.make?.() ?? text.value;
-    if (connection.send({ type: "send", text: sent })) this.#cause(chosen.name, "garble");
+    if (connection.send({ type: "send", text: sent })) this.#cause(chosen.name, ({ size }) => size === sent.length);
   }
 
-  #cause(name, kind) {
-    this.#caused = { name, kind, n: store.live.frames.length - 1, line: store.live.log.length, isPending: kind === "garble" || kind === "resend" };
+  /** Remember what was caused, and how to know the frame that it sends, if it sends one. */
+  #cause(name, isIt) {
+    const { frames, log } = store.live;
+    this.#caused = { name, n: frames.length - 1, line: log.length, isIt };
     this.#showCaused();
   }
 
-  /** The frame that a fault has sent is the next one of the platform that is no heartbeat. */
-  #take({ sender, kind, n }) {
-    if (!this.#caused?.isPending || sender !== "platform" || kind === "ping_pong") return;
-    this.#caused = { ...this.#caused, n, isPending: false };
+  /** A frame came or went: perhaps it is the one that a fault has sent. */
+  #take(frame) {
+    if (!this.#caused?.isIt?.(frame) || frame.sender !== "platform") return;
+    this.#caused = { ...this.#caused, n: frame.n, isIt: null };
     this.#showCaused();
   }
 
@@ -167,7 +170,7 @@ class Faults extends HTMLElement {
       fill(says);
       return;
     }
-    const { name, n, line, isPending } = this.#caused;
+    const { name, n, line, isIt } = this.#caused;
     const noticed = (store.live?.log ?? []).slice(line, line + LINES);
     fill(
       says,
@@ -175,12 +178,19 @@ class Faults extends HTMLElement {
         "p",
         {},
         h("strong", {}, "Done: "),
-        `${name}${isPending || n < 0 ? "" : `, frame ${n + 1}`}. `,
+        `${name}${isIt === null ? `, frame ${n}` : ""}. `,
         h("button", { type: "button", class: "button quiet", onclick: () => showWire(n) }, "See it on the wire"),
       ),
       noticed.length > 0 ? h("ul", { class: "noticed mono" }, noticed.map((one) => h("li", {}, `${seconds(one.at_s)} ${one.text}`))) : null,
     );
   }
+}
+
+/** Whether a frame is a request, and the very one that was the last before. */
+function isResent({ kind, id, size }) {
+  const requests = store.live.frames.filter((frame) => frame.sender === "platform" && REQUESTS.includes(frame.kind));
+  const before = requests.at(-2);
+  return REQUESTS.includes(kind) && before?.id === id && before.size === size;
 }
 
 function fault(title, good, ...controls) {
