@@ -314,12 +314,13 @@ class Desk:
             self._take_line(line)
 
     def _take_line(self, line: str) -> None:
+        call_id, at_s = None, None
+        if self._call is not None and self._calling is not None and not self._calling.done():
+            record = self._call.view.record
+            call_id, at_s = record.call_id, round(record.call.now_s, 3)
         number, self._line_number = self._line_number, self._line_number + 1
         event: Event = {"type": "server_line", "n": number, "text": line[:MOST_TEXT]}
-        event |= {"call_id": None, "at_s": None}
-        if self._call is not None and self._call.is_open:
-            record = self._call.view.record
-            event |= {"call_id": record.call_id, "at_s": round(record.call.now_s, 3)}
+        event |= {"call_id": call_id, "at_s": at_s}
         self._lines.append(event)
         self._tell(event)
 

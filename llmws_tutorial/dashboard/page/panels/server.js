@@ -125,7 +125,7 @@ function item(line) {
       "details",
       {},
       h("summary", { class: "log-line" }, head.slice(1), h("span", { class: "log-error", dir: "auto" }, lastOf(rest))),
-      h("pre", { class: "traceback" }, rest.join("\n")),
+      h("pre", { class: "traceback scroll", tabindex: "0", role: "region", "aria-label": "Traceback" }, rest.join("\n")),
       h("div", { class: "toolbar" }, head[0], copyButton("Copy the traceback", () => line.text)),
     ),
   );
