@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection
 
+from llmws_tutorial.dashboard.compared import compared
 from llmws_tutorial.dashboard.history import Shelf
-from llmws_tutorial.dashboard.judging import compared
 from llmws_tutorial.dashboard.live_call import LiveCall
 from llmws_tutorial.dashboard.speaker import Speaker
 from llmws_tutorial.dashboard.view import CallView

@@ -11,9 +11,10 @@ from websockets.asyncio.server import ServerConnection
 
 from llmws_tutorial.checks.report import GRADES
 from llmws_tutorial.dashboard.check_run import CheckRun
+from llmws_tutorial.dashboard.compared import compared
 from llmws_tutorial.dashboard.history import Shelf
 from llmws_tutorial.dashboard.jobs import Jobs
-from llmws_tutorial.dashboard.judging import Judging, compared
+from llmws_tutorial.dashboard.judging import Judging
 from llmws_tutorial.dashboard.live_call import LiveCall
 from llmws_tutorial.dashboard.scenario_run import (
     OWN,
@@ -174,6 +175,18 @@ def test_a_prefix_that_means_no_check_is_refused_before_anything_runs() -> None:
 def test_a_page_that_comes_later_is_told_the_same() -> None:
     run, told = checked(Polite(), "begin/1")
     assert run.events() == [told[-1], *told.of("finding")]
+
+
+def test_what_other_checks_found_stays_as_long_as_it_is_the_same_server() -> None:
+    async def work(url: str) -> list[list[str]]:
+        first, _ = await check(url, "begin/1", "begin/4")
+        for address, profile in ((url, "current"), (url, "guide-2024"), (url[:-1], "current")):
+            again = CheckRun(address, ["begin/4"], profile, tell=Told().append, before=first)
+            kept.append([event["id"] for event in again.events()[1:]])
+        return kept
+
+    kept: list[list[str]] = []
+    assert against(Polite(), work) == [["begin/1"], [], []]
 
 
 def judged(

@@ -1,7 +1,7 @@
 """One run of the checks from the dashboard, told finding by finding."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from llmws_tutorial.checks import Profile, Verdict, judge, select
@@ -9,6 +9,7 @@ from llmws_tutorial.checks.excerpt import excerpt
 from llmws_tutorial.checks.finding import Finding
 from llmws_tutorial.checks.report import GRADES, LOOK, Report, as_data
 from llmws_tutorial.checks.sockets import Sockets
+from llmws_tutorial.dashboard.jobs import Tell
 from llmws_tutorial.dashboard.view import Event
 from llmws_tutorial.simulator.printable import shortened, visible
 
@@ -20,9 +21,22 @@ class CheckRun:
     """One run of the checks against a server, told finding by finding."""
 
     def __init__(
-        self, url: str, prefixes: Sequence[str], profile: str, *, tell: Callable[[Event], None]
+        self,
+        url: str,
+        prefixes: Sequence[str],
+        profile: str,
+        *,
+        tell: Tell,
+        before: "CheckRun | None" = None,
     ) -> None:
         """Choose the checks.
+
+        Args:
+            url: where the server's calls live.
+            prefixes: topics or ids; none: all checks.
+            profile: the form of the protocol that the server is held to.
+            tell: takes each event for everybody who watches.
+            before: the run before this one; what it found of other checks stays beside.
 
         Raises:
             SetupError: when a prefix means none.
@@ -32,28 +46,33 @@ class CheckRun:
         self._cases = select(*prefixes, profile=self._profile)
         self._tell = tell
         self._findings: list[Finding] = []
+        self._kept = [] if before is None else before.beside(self)
         self._is_over = False
         self._began_s = time.monotonic()
         self._took_s = 0.0
 
     async def run(self) -> None:
-        """Run them to the end; `end` must follow, also when this is cancelled."""
+        """Run them to the end; `finish` must follow, also when this is cancelled."""
+        self._began_s = time.monotonic()
         self._tell(self._status())
         await judge(Sockets(self._url), self._cases, progress=self._found)
 
-    def end(self) -> None:
-        """Tell that it is over; what was found stays."""
+    def finish(self) -> None:
+        """Tell that it is over, also where it never began; what was found stays."""
         self._is_over = True
         self._took_s = time.monotonic() - self._began_s
         self._tell(self._status())
 
-    def retire(self) -> None:
-        """Tell nothing any more: another run takes the place of this one, which may end later."""
-        self._tell = _to_nobody
-
     def events(self) -> list[Event]:
         """All of it so far, for a page that has just come."""
-        return [self._status(), *map(self._told, self._findings)]
+        return [self._status(), *self._kept, *map(self._told, self._findings)]
+
+    def beside(self, other: "CheckRun") -> list[Event]:
+        """The findings that a run of other checks leaves as they are: of the same server."""
+        if (self._url, self._profile) != (other._url, other._profile):
+            return []
+        renewed = {case.id for case in other._cases}
+        return [event for event in self.events()[1:] if event["id"] not in renewed]
 
     def _found(self, finding: Finding) -> None:
         self._findings.append(finding)
@@ -101,7 +120,3 @@ class CheckRun:
             took_s=self._took_s,
             wanted=len(self._cases),
         )
-
-
-def _to_nobody(_: Event) -> None:
-    """Take an event that nobody is told."""

@@ -14,9 +14,10 @@ from llmws_tutorial import __version__
 from llmws_tutorial.checks import CASES
 from llmws_tutorial.dashboard import commands
 from llmws_tutorial.dashboard.commands import AnyCommand
+from llmws_tutorial.dashboard.compared import compared
 from llmws_tutorial.dashboard.history import Shelf
 from llmws_tutorial.dashboard.jobs import Jobs
-from llmws_tutorial.dashboard.judging import Judging, compared
+from llmws_tutorial.dashboard.judging import Judging
 from llmws_tutorial.dashboard.lesson import PHRASES, READING, TRIES
 from llmws_tutorial.dashboard.live_call import LiveCall
 from llmws_tutorial.dashboard.scenario_run import addresses, chosen, proofread, scenarios
@@ -79,7 +80,7 @@ class Desk:
         self._jobs = Jobs(self._tell)
         self._call: LiveCall | None = None
         self._calling: asyncio.Task[None] | None = None
-        self._judging = Judging(start=self._jobs.start, tell=self._tell)
+        self._judging = Judging(self._jobs, self._tell)
 
     async def open(self) -> None:
         """Load what takes a moment, in the background, and follow the server's log."""
@@ -314,13 +315,12 @@ class Desk:
             self._take_line(line)
 
     def _take_line(self, line: str) -> None:
-        call_id, at_s = None, None
-        if self._call is not None and self._calling is not None and not self._calling.done():
-            record = self._call.view.record
-            call_id, at_s = record.call_id, round(record.call.now_s, 3)
         number, self._line_number = self._line_number, self._line_number + 1
         event: Event = {"type": "server_line", "n": number, "text": line[:MOST_TEXT]}
-        event |= {"call_id": call_id, "at_s": at_s}
+        event |= {"call_id": None, "at_s": None}
+        if self._call is not None and self._calling is not None and not self._calling.done():
+            record = self._call.view.record
+            event |= {"call_id": record.call_id, "at_s": round(record.call.now_s, 3)}
         self._lines.append(event)
         self._tell(event)
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from llmws_tutorial.dashboard.jobs import Tell
 from llmws_tutorial.dashboard.view import CallView, Event
-from llmws_tutorial.errors import LlmwsError, ScenarioError, SetupError
+from llmws_tutorial.errors import ScenarioError, SetupError
 from llmws_tutorial.simulator.caller import Caller
 from llmws_tutorial.simulator.judge import judge
 from llmws_tutorial.simulator.playing import cast, fill, play
@@ -25,12 +26,7 @@ class ScenarioRun:
     """Scenarios that are played one after the other, and what came of each."""
 
     def __init__(
-        self,
-        scenarios: Mapping[str, Scenario],
-        url: str,
-        place: Place,
-        *,
-        tell: Callable[[Event], None],
+        self, scenarios: Mapping[str, Scenario], url: str, place: Place, *, tell: Tell
     ) -> None:
         """Choose the scenarios.
 
@@ -49,7 +45,7 @@ class ScenarioRun:
         self._outcomes: list[Event] = []
 
     async def run(self) -> None:
-        """Play them all; `end` must follow, also when this is cancelled.
+        """Play them all; `finish` must follow, also when this is cancelled.
 
         Of the scenario in which it is cancelled nothing is told.
         """
@@ -60,15 +56,11 @@ class ScenarioRun:
             else:
                 await self._play_in_view(scenario)
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Tell that nothing is played any more."""
         self._waiting.clear()
         self._playing = ""
         self._tell(self._status())
-
-    def retire(self) -> None:
-        """Tell nothing any more: another run takes the place of this one, which may end later."""
-        self._tell = _to_nobody
 
     def events(self) -> list[Event]:
         """All of it so far, for a page that has just come."""
@@ -81,6 +73,7 @@ class ScenarioRun:
 
     async def _play_in_view(self, scenario: Scenario) -> None:
         """Play a scenario of one call, as a call that pages see."""
+        scenario = scenario.for_call(1)
         record, caller = cast(scenario)
         [url] = addresses(self._url, scenario)
         view = CallView(record, url, title=scenario.scenario)
@@ -90,13 +83,12 @@ class ScenarioRun:
 
     async def _play_at_once(self, scenario: Scenario) -> None:
         """Play a scenario of several calls at once, faster than people and unseen."""
-        try:
-            wrongs = list((await play(self._playing, scenario, self._url)).wrongs)
-        except LlmwsError as error:
-            wrongs = [str(error)]
-        self._came_out(scenario, wrongs)
+        outcome = await play(self._playing, scenario, self._url)
+        self._came_out(scenario, outcome.wrongs)
 
-    def _came_out(self, scenario: Scenario, wrongs: list[str], call_id: str | None = None) -> None:
+    def _came_out(
+        self, scenario: Scenario, wrongs: Iterable[str], call_id: str | None = None
+    ) -> None:
         outcome = {
             "type": "outcome",
             "name": self._playing,
@@ -148,7 +140,7 @@ def proofread(text: str) -> Event:
 
 
 def addresses(url: str, scenario: Scenario) -> list[str]:
-    """What each call of a scenario dials; its variables may be a part of the URL."""
+    """What each call of a scenario dials: its variables may be a part of the URL."""
     calls = [scenario.for_call(number).call or CallOf() for number in range(1, scenario.calls + 1)]
     return [fill(url, call.variables) for call in calls]
 
@@ -174,7 +166,3 @@ def _described(scenario: Scenario) -> dict[str, Any]:
         "needs": scenario.needs,
         "calls": scenario.calls,
     }
-
-
-def _to_nobody(_: Event) -> None:
-    """Take an event that nobody is told."""

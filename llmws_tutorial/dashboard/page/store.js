@@ -5,6 +5,7 @@
 //   connected     the dashboard is there (after hello)
 //   disconnected  it is not, and is tried again
 //   locked        the token is wrong
+//   step          another step of the lessons is chosen for the checks
 
 export class Store extends EventTarget {
   hello = null; // what the dashboard said of itself
@@ -15,6 +16,7 @@ export class Store extends EventTarget {
   history = [];
   check = null; // the run of checks: its status
   findings = new Map();
+  step = ""; // of the lessons, that the server is at; empty: it is held to all of them
   serverLines = [];
   isSounding = false;
   isConnected = false;
@@ -32,6 +34,12 @@ export class Store extends EventTarget {
   /** Whether a call goes on. */
   get isCalling() {
     return this.live !== null && !this.live.status.is_over;
+  }
+
+  /** The findings that are to be mended now: not of later steps, and none where no server was. */
+  get failed() {
+    const isOf = ({ verdict, step }) => verdict === "failed" && (this.step === "" || step <= this.step);
+    return this.check?.absence ? [] : [...this.findings.values()].filter(isOf);
   }
 
   /** Be told about events of a type; a panel that is removed stops with its signal. */

@@ -50,11 +50,17 @@ class Conformance extends HTMLElement {
     parts.step = h("select", { class: "field", id: "checks-step", onchange: () => this.#chooseStep() });
     parts.run = h("button", { type: "button", class: "button primary", onclick: () => this.#run() }, "Run the checks");
     parts.stop = h("button", { type: "button", class: "button", hidden: true, onclick: () => this.#stop() }, "Stop");
-    parts.progress = h("progress", { class: "progress", max: 1, value: 0, "aria-label": "Checks that are done", hidden: true });
+    parts.progress = h("progress", {
+      class: "progress",
+      max: 1,
+      value: 0,
+      "aria-label": "Checks that are done",
+      hidden: true,
+    });
     parts.count = h("span", { class: "muted" });
     parts.says = h("p", { role: "status", class: "checks-says" });
     parts.hint = h("p", { class: "notice warn", hidden: true });
-    parts.absence = h("p", { class: "notice bad", role: "alert", hidden: true });
+    parts.absence = h("div", { class: "notice bad", role: "alert", hidden: true });
     parts.empty = h("p", { class: "empty" });
     this.replaceChildren(
       h("h2", {}, "Conformance"),
@@ -101,6 +107,7 @@ class Conformance extends HTMLElement {
       [...new Set([...steps, GUIDE])].sort().map((one) => h("option", { value: one }, `step ${one} of the lessons`)),
     );
     step.value = chosen;
+    this.#takeStep();
     this.#showRun();
   }
 
@@ -116,8 +123,15 @@ class Conformance extends HTMLElement {
 
   #chooseStep() {
     remember(STEP, this.#parts.step.value);
+    this.#takeStep();
     for (const finding of store.findings.values()) this.#place(finding);
     this.#showCounts();
+  }
+
+  #takeStep() {
+    const { value } = this.#parts.step;
+    store.step = value === ALL ? "" : value;
+    store.apply({ type: "step" });
   }
 
   /** A run began, or is over: show what the store has of it. */
@@ -156,8 +170,7 @@ class Conformance extends HTMLElement {
   }
 
   #groupOf({ verdict, step }) {
-    const at = this.#parts.step.value || ALL;
-    return verdict !== "ok" && at !== ALL && step > at ? "later" : verdict;
+    return verdict !== "ok" && store.step !== "" && step > store.step ? "later" : verdict;
   }
 
   /** What orders the findings of a group: later ones by step, failed ones by cost, then by the catalogue. */
@@ -178,7 +191,7 @@ class Conformance extends HTMLElement {
     const done = wanted.filter((id) => store.findings.has(id)).length;
     progress.max = wanted.length || 1;
     progress.value = done;
-    count.textContent = store.check ? `${done} of ${wanted.length}` : "";
+    count.textContent = store.check && !isAbsent ? `${done} of ${wanted.length}` : "";
   }
 
   #showStatus() {
@@ -196,9 +209,11 @@ class Conformance extends HTMLElement {
       "and says what was required, what came, and how to mend it. All of them take less than a minute, with a server that answers.";
     says.textContent = saysOf(check, isRunning);
     absence.hidden = !check?.absence;
-    absence.textContent = check?.absence
-      ? `The server is not there: ${check.absence}. Start it, or mend the URL in the call bar, and run the checks again.`
-      : "";
+    fill(
+      absence,
+      h("p", {}, `The server is not there: ${check?.absence}`),
+      h("p", {}, "Start it, or mend the URL in the call bar, and run the checks again."),
+    );
     hint.hidden = !check?.hint;
     hint.textContent = check?.hint ?? "";
   }

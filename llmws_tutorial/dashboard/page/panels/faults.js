@@ -30,7 +30,11 @@ const FRAMES = [
     text: "900,000 times the letter x; it is made when you send it.",
     good: "A good server reads it without going down, drops it, and neither logs it whole nor keeps it.",
   },
-  { name: "your own", text: "", good: "Whatever it is: a good server keeps the call, and its other calls never notice." },
+  {
+    name: "your own",
+    text: "",
+    good: "Whatever it is: a good server keeps the call, and its other calls never notice.",
+  },
 ];
 const GOOD = {
   drop_line:
@@ -67,20 +71,38 @@ class Faults extends HTMLElement {
   #build() {
     const parts = this.#parts;
     const button = (text, onclick) => h("button", { type: "button", class: "button", onclick }, text);
-    parts.seconds = h("input", { class: "field", id: "slow-seconds", type: "number", min: "0.5", max: "60", step: "0.5", value: "3" });
+    parts.seconds = h("input", {
+      class: "field",
+      id: "slow-seconds",
+      type: "number",
+      min: "0.5",
+      max: "60",
+      step: "0.5",
+      value: "3",
+    });
     parts.frame = h(
       "select",
       { class: "field", id: "garbled-kind", onchange: () => this.#chooseFrame() },
       FRAMES.map(({ name }) => h("option", {}, name)),
     );
-    parts.text = h("textarea", { class: "field mono", id: "garbled-text", rows: "3", spellcheck: "false", autocomplete: "off" });
+    parts.text = h("textarea", {
+      class: "field mono",
+      id: "garbled-text",
+      rows: "3",
+      spellcheck: "false",
+      autocomplete: "off",
+    });
     parts.good = h("p", { class: "muted" });
     parts.empty = h("p", { class: "notice", role: "status" });
     parts.says = h("div", { class: "caused", role: "status" });
     parts.deeds = h(
       "div",
       { class: "faults" },
-      fault("Drop the line", GOOD.drop_line, button("Drop the line", () => this.#goWrong("drop_line", "the line dropped"))),
+      fault(
+        "Drop the line",
+        GOOD.drop_line,
+        button("Drop the line", () => this.#goWrong("drop_line", "the line dropped")),
+      ),
       fault(
         "Be slow",
         GOOD.slow,
@@ -88,12 +110,22 @@ class Faults extends HTMLElement {
         parts.seconds,
         button("Be slow", () => this.#beSlow()),
       ),
-      fault("Resend the last request", GOOD.resend, button("Resend", () => this.#goWrong("resend", "the last request again"))),
+      fault(
+        "Resend the last request",
+        GOOD.resend,
+        button("Resend", () => this.#goWrong("resend", "the last request again")),
+      ),
       h(
         "section",
         { class: "fault" },
         h("h3", {}, "Send a garbled frame"),
-        h("div", { class: "toolbar" }, h("label", { for: "garbled-kind" }, "Frame"), parts.frame, button("Send it", () => this.#send())),
+        h(
+          "div",
+          { class: "toolbar" },
+          h("label", { for: "garbled-kind" }, "Frame"),
+          parts.frame,
+          button("Send it", () => this.#send()),
+        ),
         h("label", { for: "garbled-text", class: "visually-hidden" }, "The frame, exactly as it is sent"),
         parts.text,
         parts.good,
@@ -124,11 +156,14 @@ class Faults extends HTMLElement {
     this.#isOpen = isOpen;
     for (const button of this.#parts.deeds.querySelectorAll("button")) button.disabled = !isOpen;
     this.#parts.empty.hidden = isOpen;
-    this.#parts.empty.textContent = isOpen ? "" : "There is no call: make a web call first, then let something go wrong in it.";
+    this.#parts.empty.textContent = isOpen
+      ? ""
+      : "There is no call: make a web call first, then let something go wrong in it.";
   }
 
   #goWrong(kind, name, more = {}) {
-    if (connection.send({ type: "go_wrong", kind, ...more })) this.#cause(name, kind === "resend" ? isResent : () => false);
+    if (connection.send({ type: "go_wrong", kind, ...more }))
+      this.#cause(name, kind === "resend" ? isResent : () => false);
   }
 
   #beSlow() {
@@ -181,7 +216,13 @@ class Faults extends HTMLElement {
         `${name}${isIt === null ? `, frame ${n}` : ""}. `,
         h("button", { type: "button", class: "button quiet", onclick: () => showWire(n) }, "See it on the wire"),
       ),
-      noticed.length > 0 ? h("ul", { class: "noticed mono" }, noticed.map((one) => h("li", {}, `${seconds(one.at_s)} ${one.text}`))) : null,
+      noticed.length > 0
+        ? h(
+            "ul",
+            { class: "noticed mono" },
+            noticed.map((one) => h("li", {}, `${seconds(one.at_s)} ${one.text}`)),
+          )
+        : null,
     );
   }
 }
@@ -194,7 +235,13 @@ function isResent({ kind, id, size }) {
 }
 
 function fault(title, good, ...controls) {
-  return h("section", { class: "fault" }, h("h3", {}, title), h("div", { class: "toolbar" }, controls), h("p", { class: "muted" }, good));
+  return h(
+    "section",
+    { class: "fault" },
+    h("h3", {}, title),
+    h("div", { class: "toolbar" }, controls),
+    h("p", { class: "muted" }, good),
+  );
 }
 
 function showWire(n) {

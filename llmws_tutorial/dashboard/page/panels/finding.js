@@ -15,7 +15,10 @@ export function findingItem(finding, runAgain) {
   const body = h("div", { class: "finding-body" });
   const item = h(
     "details",
-    { class: "finding", ontoggle: () => item.open && !body.hasChildNodes() && body.append(...bodyOf(finding, runAgain)) },
+    {
+      class: "finding",
+      ontoggle: () => item.open && !body.hasChildNodes() && body.append(...bodyOf(finding, runAgain)),
+    },
     h(
       "summary",
       {},
@@ -44,7 +47,12 @@ function bodyOf(finding, runAgain) {
       { class: "toolbar" },
       h(
         "button",
-        { type: "button", class: "button", onclick: () => runAgain(finding.id), "aria-label": `Run ${finding.id} again` },
+        {
+          type: "button",
+          class: "button",
+          onclick: () => runAgain(finding.id),
+          "aria-label": `Run ${finding.id} again`,
+        },
         "Run this check again",
       ),
     ),
@@ -61,7 +69,9 @@ function facts({ requirement, expected, got, why, look, fix, source, grade }) {
     ["Fix", fix],
     ["Source", `${source}: ${grade}`],
   ];
-  return rows.filter(([, text]) => text).flatMap(([label, text]) => [h("dt", {}, label), h("dd", { dir: "auto" }, text)]);
+  return rows
+    .filter(([, text]) => text)
+    .flatMap(([label, text]) => [h("dt", {}, label), h("dd", { dir: "auto" }, text)]);
 }
 
 function exchange({ exchange: events, id }) {

@@ -35,11 +35,19 @@ class Lesson extends HTMLElement {
     parts.again = h("button", { type: "button", class: "button quiet", onclick: () => this.#forget() }, "Begin again");
     this.replaceChildren(
       h("h2", {}, "Lesson"),
-      h("p", { class: "muted" }, "Seven things to try in a call of your own; each ticks itself off once it has happened."),
+      h(
+        "p",
+        { class: "muted" },
+        "Seven things to try in a call of your own; each ticks itself off once it has happened.",
+      ),
       h("div", { class: "toolbar" }, parts.count, parts.again),
       parts.tries,
       h("h3", {}, "What to read next"),
-      h("p", { class: "muted" }, "Each notebook builds one piece of what you have just heard. Open them in JupyterLab, with: llmws lab"),
+      h(
+        "p",
+        { class: "muted" },
+        "Each notebook builds one piece of what you have just heard. Open them in JupyterLab, with: llmws lab",
+      ),
       parts.reading,
     );
     for (const type of EVENTS) store.on(type, () => this.#lookSoon(), signal);
@@ -99,7 +107,9 @@ class Lesson extends HTMLElement {
     );
     fill(
       reading,
-      (store.hello?.reading ?? []).map(({ name, text }) => h("li", {}, h("code", {}, name), h("span", { class: "muted" }, ` ${text}`))),
+      (store.hello?.reading ?? []).map(({ name, text }) =>
+        h("li", {}, h("code", {}, name), h("span", { class: "muted" }, ` ${text}`)),
+      ),
     );
   }
 }
@@ -111,7 +121,9 @@ function tryItem({ id, text, why }, isDone) {
     { class: isDone ? "try is-done" : "try" },
     h("span", { class: `badge ${isDone ? "good" : ""}` }, isDone ? "✓ done" : "to try"),
     h("div", {}, h("p", {}, text), h("p", { class: "muted" }, why)),
-    WHERE[id] && !isDone ? h("button", { type: "button", class: "button quiet", onclick: show }, `Go to ${WHERE[id]}`) : null,
+    WHERE[id] && !isDone
+      ? h("button", { type: "button", class: "button quiet", onclick: show }, `Go to ${WHERE[id]}`)
+      : null,
   );
 }
 

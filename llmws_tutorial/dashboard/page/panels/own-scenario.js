@@ -49,6 +49,7 @@ class OwnScenario extends HTMLElement {
       class: "field mono",
       id: "own-scenario",
       rows: "14",
+      maxlength: "65536",
       spellcheck: "false",
       autocomplete: "off",
       wrap: "off",
@@ -99,7 +100,9 @@ class OwnScenario extends HTMLElement {
     this.#enable(isRight, calls);
     fill(
       says,
-      isRight ? h("span", { class: "badge good" }, "can be played") : h("span", { class: "badge bad" }, "not yet a scenario"),
+      isRight
+        ? h("span", { class: "badge good" }, "can be played")
+        : h("span", { class: "badge bad" }, "not yet a scenario"),
       ` ${isRight ? title : text} `,
       this.#wayTo(text),
     );
@@ -115,7 +118,11 @@ class OwnScenario extends HTMLElement {
     const found = error.match(/^line (\d+), column (\d+):/);
     if (found === null) return null;
     const [line, column] = [Number(found[1]), Number(found[2])];
-    return h("button", { type: "button", class: "button quiet", onclick: () => this.#goTo(line, column) }, `Go to line ${line}`);
+    return h(
+      "button",
+      { type: "button", class: "button quiet", onclick: () => this.#goTo(line, column) },
+      `Go to line ${line}`,
+    );
   }
 
   #goTo(line, column) {

@@ -30,7 +30,8 @@ class Scenarios extends HTMLElement {
 
   #build() {
     const parts = this.#parts;
-    const button = (text, onclick, more = {}) => h("button", { type: "button", class: "button", onclick, ...more }, text);
+    const button = (text, onclick, more = {}) =>
+      h("button", { type: "button", class: "button", onclick, ...more }, text);
     parts.all = button("Play all, fast", () => this.#playAll());
     parts.stop = button("Stop", () => connection.send({ type: "hang_up" }), { hidden: true });
     parts.says = h("p", { role: "status", class: "muted" });
@@ -46,7 +47,8 @@ class Scenarios extends HTMLElement {
         "p",
         { class: "muted" },
         "A scenario is a simulated caller: it talks, interrupts, falls silent, and then says whether your server did " +
-          "what it expected. It takes the place of a call that goes on.",
+          "what it expected. It takes the place of a call that goes on. All of them, fast, take about two minutes: most " +
+          "of it is the long call, which comes last.",
       ),
       h("div", { class: "toolbar" }, parts.all, parts.stop, parts.says),
       parts.list,
@@ -75,7 +77,12 @@ class Scenarios extends HTMLElement {
     const play = (text, isAloud) =>
       h(
         "button",
-        { type: "button", class: "button", "aria-label": `${text}: ${title}`, onclick: () => this.#play({ name }, isAloud) },
+        {
+          type: "button",
+          class: "button",
+          "aria-label": `${text}: ${title}`,
+          onclick: () => this.#play({ name }, isAloud),
+        },
         text,
       );
     return h(
@@ -160,7 +167,13 @@ function detailsOf(outcome, needs) {
     document.dispatchEvent(new CustomEvent("llmws-show", { detail: { panel: "wire" } }));
   };
   return [
-    wrongs.length > 0 ? h("ul", { class: "wrongs" }, wrongs.map((wrong) => h("li", { dir: "auto" }, wrong))) : null,
+    wrongs.length > 0
+      ? h(
+          "ul",
+          { class: "wrongs" },
+          wrongs.map((wrong) => h("li", { dir: "auto" }, wrong)),
+        )
+      : null,
     wrongs.length > 0 && needs ? h("p", { class: "muted" }, `It needs ${needs}: yours may not be made for it.`) : null,
     callId ? h("button", { type: "button", class: "button quiet", onclick: look }, "Look at the call") : null,
   ];

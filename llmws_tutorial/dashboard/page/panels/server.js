@@ -9,7 +9,8 @@ const LEVELS = { ERROR: "bad", CRITICAL: "bad", WARNING: "warn" };
 const ELSEWHERE =
   "The server does not run beside this page: its log is in the terminal that runs it. In a notebook, show(server) " +
   "puts this page under the cell with the server's log in it.";
-const NOTHING = "Nothing was logged so far: make a web call, and each connection has its line here, errors with their traceback.";
+const NOTHING =
+  "Nothing was logged so far: make a web call, and each connection has its line here, errors with their traceback.";
 
 class ServerLog extends HTMLElement {
   #gone = null;
@@ -41,12 +42,27 @@ class ServerLog extends HTMLElement {
       autocomplete: "off",
       oninput: () => this.#restart(),
     });
-    parts.errors = h("button", { type: "button", class: "button", "aria-pressed": "false", onclick: () => this.#toggleErrors() }, "Errors only");
+    parts.errors = h(
+      "button",
+      { type: "button", class: "button", "aria-pressed": "false", onclick: () => this.#toggleErrors() },
+      "Errors only",
+    );
     parts.count = h("span", { class: "muted" });
     parts.empty = h("p", { class: "empty" });
     parts.list = h("ol", { class: "log mono", role: "list" });
-    parts.scroll = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Log of the server" }, parts.list);
-    parts.bar = h("div", { class: "toolbar" }, parts.filter, parts.errors, copyButton("Copy the log", () => this.#text()), parts.count);
+    parts.scroll = h(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Log of the server" },
+      parts.list,
+    );
+    parts.bar = h(
+      "div",
+      { class: "toolbar" },
+      parts.filter,
+      parts.errors,
+      copyButton("Copy the log", () => this.#text()),
+      parts.count,
+    );
     this.replaceChildren(h("h2", {}, "Server"), parts.bar, parts.empty, parts.scroll);
   }
 
@@ -125,8 +141,17 @@ function item(line) {
       "details",
       {},
       h("summary", { class: "log-line" }, head.slice(1), h("span", { class: "log-error", dir: "auto" }, lastOf(rest))),
-      h("pre", { class: "traceback scroll", tabindex: "0", role: "region", "aria-label": "Traceback" }, rest.join("\n")),
-      h("div", { class: "toolbar" }, head[0], copyButton("Copy the traceback", () => line.text)),
+      h(
+        "pre",
+        { class: "traceback scroll", tabindex: "0", role: "region", "aria-label": "Traceback" },
+        rest.join("\n"),
+      ),
+      h(
+        "div",
+        { class: "toolbar" },
+        head[0],
+        copyButton("Copy the traceback", () => line.text),
+      ),
     ),
   );
 }
@@ -137,7 +162,12 @@ function moment(line) {
   const look = () => show(line);
   return h(
     "button",
-    { type: "button", class: "button quiet log-time", onclick: look, "aria-label": `At ${seconds(line.at_s)} s of the call: show the frame` },
+    {
+      type: "button",
+      class: "button quiet log-time",
+      onclick: look,
+      "aria-label": `At ${seconds(line.at_s)} s of the call: show the frame`,
+    },
     `${seconds(line.at_s)} s`,
   );
 }
@@ -149,7 +179,9 @@ function show({ call_id: callId, at_s: atS }) {
     return;
   }
   if (call === store.live && !store.isLive) store.showLive();
-  document.dispatchEvent(new CustomEvent("llmws-show", { detail: { panel: "wire", frame: nearest(call.frames, atS) } }));
+  document.dispatchEvent(
+    new CustomEvent("llmws-show", { detail: { panel: "wire", frame: nearest(call.frames, atS) } }),
+  );
 }
 
 /** The number of the frame that is nearest to a moment. */

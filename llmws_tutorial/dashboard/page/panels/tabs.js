@@ -15,10 +15,11 @@ class Tabs extends HTMLElement {
     const list = h("div", { role: "tablist", "aria-label": "Panels", onkeydown: (event) => this.#move(event) });
     for (const panel of [...this.children]) list.append(this.#tab(panel));
     this.prepend(list);
+    const last = recall(KEY);
     this.#select("wire");
-    this.#select(recall(KEY));
+    this.#select(last);
     document.addEventListener("llmws-show", ({ detail }) => this.#select(detail.panel));
-    for (const type of ["shown", "frame", "check", "finding"]) store.on(type, () => this.#countSoon());
+    for (const type of ["shown", "frame", "check", "finding", "step"]) store.on(type, () => this.#countSoon());
   }
 
   #tab(panel) {
@@ -74,7 +75,7 @@ class Tabs extends HTMLElement {
 
   #count() {
     const frames = store.shown?.frames.length ?? 0;
-    const failed = [...store.findings.values()].filter(({ verdict }) => verdict === "failed").length;
+    const failed = store.failed.length;
     this.#put("wire", frames, frames === 1 ? "frame" : "frames");
     this.#put("conformance", failed, "failed");
     this.#tabs.get("conformance").count.classList.toggle("bad", failed > 0);
