@@ -297,7 +297,7 @@ class Ears:
 
     def _detected(self, chunks: list[bytes], done: "asyncio.Future[list[float]]") -> None:
         self._is_detecting = False
-        if self._is_closed or done.cancelled():
+        if self._is_closed:
             return
         for chunk, likely in zip(chunks, done.result(), strict=True):
             self._take_chunk(chunk, likely)
@@ -334,8 +334,8 @@ class Ears:
 
     def _end(self, go: _Go) -> None:
         self._go = None
-        self._told(go.text, self._silent_s(go))
         self._detecting.submit(self._detector.reset)
+        self._told(go.text, self._silent_s(go))
         if go.rest:
             self._begin(go.rest)
         self._look_at_go()
@@ -349,7 +349,7 @@ class Ears:
 
     def _recognised(self, go: _Go, up_to: int, done: "asyncio.Future[str]") -> None:
         self._is_recognising = False
-        if self._is_closed or done.cancelled():
+        if self._is_closed:
             return
         if (error := done.exception()) is not None:
             _log.error("the recogniser failed", exc_info=error)

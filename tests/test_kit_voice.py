@@ -1,0 +1,115 @@
+"""The kit's own voice: what it sounds like, what it does not speak, which weights it trusts."""
+
+import asyncio
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmws_tutorial.dashboard.mouth import LONGEST, RATE, NeuralVoice, check_weights
+from llmws_tutorial.dashboard.speaker import Speaker
+from llmws_tutorial.errors import SetupError
+from llmws_tutorial.simulator import Call
+from tests.phone import piece
+
+
+@pytest.fixture(scope="module")
+def voice() -> NeuralVoice:
+    pytest.importorskip("hibari")
+    return NeuralVoice()
+
+
+def loudness(sound: bytes) -> list[float]:
+    """How loud each hundredth of a second is at most (1: full scale)."""
+    np = pytest.importorskip("numpy")
+    samples = np.abs(np.frombuffer(sound, "<i2") / 32767)
+    size = RATE // 100
+    return [float(samples[at : at + size].max()) for at in range(0, len(samples), size)]
+
+
+def test_a_sentence_sounds_from_its_beginning_to_its_end(voice: NeuralVoice) -> None:
+    loud = loudness(voice.sound("How may I help you?"))
+    assert 0.6 < len(loud) / 100 < 1.5
+    assert max(loud[:5]) > 0.01
+    assert max(loud[-5:]) > 0.01
+    assert max(loud) > 0.1
+
+
+def test_the_same_words_sound_the_same(voice: NeuralVoice) -> None:
+    assert voice.sound("Say it again.") == voice.sound("Say it again.")
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "...", "— !", "😀", "你好。", "\u202e\u0000"])
+def test_what_has_no_letters_that_it_knows_has_no_sound(text: str, voice: NeuralVoice) -> None:
+    assert voice.sound(text) == b""
+
+
+def test_a_line_that_ends_is_no_pause(voice: NeuralVoice) -> None:
+    assert voice.sound("Hello\n\nthere  friend.") == voice.sound("Hello there friend.")
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "\ud800 half a sign", "12:30, $5 & 7%", "Ωμέγα 😀 ok"]
+)
+def test_strange_signs_do_not_silence_it(text: str, voice: NeuralVoice) -> None:
+    assert voice.sound(text)
+
+
+def test_of_a_text_without_an_end_it_speaks_the_beginning(voice: NeuralVoice) -> None:
+    assert voice.sound("la " * 350_000) == voice.sound(("la " * 350_000)[:LONGEST])
+
+
+def test_in_a_call_the_transcript_has_what_was_heard_by_now(voice: NeuralVoice) -> None:
+    async def hold() -> tuple[str, str]:
+        loop, sounds = asyncio.get_running_loop(), asyncio.Event()
+        speaker = Speaker("kit", voice)
+        speaker.go_on = sounds.set
+        call = Call(voice=speaker)
+        call.receive(piece(0, "How may I help you? I can do many things."))
+        async with asyncio.timeout(10):
+            await sounds.wait()
+        began_s = loop.time()
+        call.go_on()
+        call.advance(0.7)
+        in_mid_sentence = call.transcript[0].content
+        call.caller_says("Stop!")
+        speaker.close()
+        assert loop.time() - began_s < 1
+        return in_mid_sentence, call.transcript[0].content
+
+    before, after = asyncio.run(hold())
+    assert before == after
+    assert before in ("How may I", "How may I help")
+
+
+def test_weights_that_are_as_they_were_pinned_are_loaded(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"weights")
+    check_weights(tmp_path, {"a.onnx": hashlib.sha256(b"weights").hexdigest()})
+
+
+@pytest.mark.parametrize("content", [b"wEights", b"", None])
+def test_weights_that_differ_or_are_missing_are_refused(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "a.onnx").write_bytes(content)
+    with pytest.raises(SetupError, match=r"the weights a\.onnx are not those .* pinned version"):
+        check_weights(tmp_path, {"a.onnx": hashlib.sha256(b"weights").hexdigest()})
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hibari", None)
+    with pytest.raises(SetupError, match=r"pip install 'llmws-tutorial\[lab\]'"):
+        NeuralVoice()
+
+
+def test_another_package_of_that_name_is_not_even_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hibari").mkdir()
+    (tmp_path / "hibari" / "__init__.py").write_text("raise SystemExit('it was imported')")
+    monkeypatch.delitem(sys.modules, "hibari", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SetupError, match=r"hibari\.onnx .*sha256 no file"):
+        NeuralVoice()
