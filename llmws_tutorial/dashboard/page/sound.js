@@ -12,7 +12,7 @@ const FADE_S = 0.015; // a sound that is cut at once clicks
 const NOTES = [660, 880]; // Hz
 const NOTE_S = 0.075;
 const NOTE_VOLUME = 0.05;
-const PATIENCE_MS = 300; // until sound that does not start counts as blocked
+const PATIENCE_MS = 500; // until sound that does not start counts as blocked
 
 /**
  * Plays what the dashboard tells. Its events:
@@ -154,8 +154,7 @@ export class Player extends EventTarget {
     if (this.#source === null) return;
     const { node, gain } = this.#source;
     const now = this.#context.currentTime;
-    gain.gain.setValueAtTime(1, now);
-    gain.gain.linearRampToValueAtTime(0, now + FADE_S);
+    gain.gain.setTargetAtTime(0, now, FADE_S / 6); // from where it is: `now` is over when it is heard
     node.stop(now + FADE_S);
     this.#source = null;
   }
