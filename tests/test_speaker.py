@@ -335,11 +335,39 @@ def test_a_long_sentence_is_cut_between_two_words() -> None:
     assert [word for word, _ in phone.words] == text.split()
 
 
+def test_of_a_text_that_never_ends_no_more_is_cut_than_is_spoken_soon() -> None:
+    text = "Hi, you. " * 1000 + "x" * 50_000 + ". " + "Hi. " * 1000 + " " * 50_000
+
+    async def script(phone: Phone) -> None:
+        turn = turn_of(text)
+        await phone.hear(turn, words=1)
+        assert len(phone.speaker._pieces) < 500
+        await phone.hear(turn)
+
+    phone = on(lambda: Phone("captions"), script)
+    assert [word for word, _ in phone.words] == text.split()
+    pieces = [event for event in phone.page.told if event["type"] == "piece"]
+    assert [event["piece"] for event in pieces] == list(range(2001))
+
+
+def test_blanks_without_end_are_no_piece_of_their_own() -> None:
+    phone = heard(" " * 10_000, "Hi." + " " * 10_000, kind="captions")
+    assert [word for word, _ in phone.words] == ["Hi."]
+
+
 def test_a_word_of_a_million_letters_is_one_word_of_which_the_page_gets_the_beginning() -> None:
     phone = heard("x" * 2**20 + " and on.")
     assert [len(word) for word, _ in phone.words] == [2**20, 3, 3]
     assert len(phone.page.told[0]["text"]) == LONGEST
     assert phone.drone.texts[0] == "x" * LONGEST
+
+
+def test_without_a_mouth_the_words_of_the_kits_voice_pass_unspoken() -> None:
+    async def script(phone: Phone) -> None:
+        phone.speaker.mouth = None
+        await phone.hear(turn_of("Yes we do."))
+
+    assert on(Phone, script).words[-1] == ("do.", 1.0)
 
 
 def test_captions_take_the_same_time_for_each_word() -> None:

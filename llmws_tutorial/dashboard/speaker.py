@@ -44,6 +44,7 @@ AHEAD: Final = 3
 """How many pieces are made to sound ahead of time, the current one included."""
 LONGEST: Final = 400
 """How many characters of a piece are spoken: only a single word can have more."""
+_WINDOW: Final = 10 * LONGEST  # how much is cut at once: there may be a million characters
 _log: Final = logging.getLogger(__name__)
 
 
@@ -134,7 +135,8 @@ class Speaker:
         self.go_on: Callable[[], None] = lambda: None
         self._turn: Turn | None = None  # that has the voice
         self._pieces: list[Piece] = []  # of this turn
-        self._cut_to = 0  # in its text
+        self._place = 0  # of the piece that is spoken
+        self._cut_to = 0  # in the turn's text
         self._count = 0  # of the pieces of all turns
         self._worker = ThreadPoolExecutor(1, "llmws voice")  # one after another, in order
         self._alarm: asyncio.TimerHandle | None = None
@@ -147,13 +149,14 @@ class Speaker:
         """Begin the next word of a turn; None when its sound is not there yet."""
         if turn is not self._turn:
             self._forget()
-            self._turn, self._pieces, self._cut_to = turn, [], 0
-        self._cut(turn)
+            self._turn, self._pieces, self._place, self._cut_to = turn, [], 0, 0
         at = cast(int, turn.speech.next_at)  # there is a next word, or nobody would ask
+        self._cut(turn.speech.ready, at)
         place = bisect_right(self._pieces, at, key=lambda piece: piece.at) - 1
         piece = self._pieces[place]
-        for done in self._pieces[:place]:
+        for done in self._pieces[self._place : place]:
             done.is_over, done.sound = True, None
+        self._place = place
         for coming in self._pieces[place : place + AHEAD]:
             self._prepare(coming)
         if piece.began_s is None and (piece.words_s or self.kind == "browser"):
@@ -195,11 +198,12 @@ class Speaker:
         self._forget()
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def _cut(self, turn: Turn) -> None:
-        """Cut what may be spoken by now into pieces."""
-        ready = turn.speech.ready
-        for sentence in sentences(ready[self._cut_to :]):
-            for text, starts in _short(sentence):
+    def _cut(self, ready: str, at: int) -> None:
+        """Cut what may be spoken by now into pieces, up to a few behind the next word."""
+        while self._cut_to < len(ready):
+            if len(self._pieces) >= AHEAD and self._pieces[-AHEAD].at > at:
+                return
+            for text, starts in _first_parts(ready, self._cut_to):
                 if starts:
                     self._pieces.append(Piece(self._count, text, self._cut_to, starts))
                     self._count += 1
@@ -208,7 +212,7 @@ class Speaker:
     def _forget(self) -> None:
         """Drop the pieces of the turn that has the voice: it does not have it any more."""
         self._stop_alarm()
-        for piece in self._pieces:
+        for piece in self._pieces[self._place :]:
             piece.is_over, piece.sound = True, None
             if piece.work is not None:
                 piece.work.cancel()
@@ -222,7 +226,7 @@ class Speaker:
             piece.work = loop.run_in_executor(self._worker, self.mouth.sound, piece.text[:LONGEST])
             piece.work.add_done_callback(lambda done: self._sounds(piece, done))
             return
-        if self.kind == "captions":
+        if self.kind != "browser":
             piece.pace()
         self._hand_over(piece)
 
@@ -299,8 +303,21 @@ class Speaker:
             self.listener.tell(event)
 
 
+def _first_parts(text: str, begin: int) -> list[tuple[str, list[int]]]:
+    """Cut the first sentences of what follows in a text; with each part, where its words begin."""
+    window = text[begin : begin + _WINDOW]
+    parts = [part for sentence in sentences(window) for part in _short(sentence)]
+    if begin + len(window) == len(text):
+        return parts
+    if len(parts) > 1:
+        return parts[:-1]  # the last one may go on
+    starts = word_starts(text[begin:])
+    end = [*starts, len(text) - begin, len(text) - begin][1]
+    return [(text[begin : begin + end], starts[:1])]
+
+
 def _short(sentence: str) -> Iterator[tuple[str, list[int]]]:
-    """Cut what is too long for one go between two words; with each part, where its words begin."""
+    """Cut what is too long for one go between two words."""
     begin, starts = 0, list[int]()
     for start, end in pairwise([*word_starts(sentence), len(sentence)]):
         if starts and end - begin > LONGEST:
