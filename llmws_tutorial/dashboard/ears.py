@@ -1,4 +1,4 @@
-"""The caller's voice: when somebody speaks, and what they say, on this machine alone.
+"""The caller's voice, on this machine alone: when and what they speak.
 
 A microphone's sound passes a voice activity detector 32 ms at a time::
 
@@ -144,7 +144,7 @@ class Recogniser:
         return detector
 
     def text(self, sound: bytes) -> str:
-        """What is said in it; what the recogniser makes up where nothing is said is left out."""
+        """What is said in it, without what the recogniser makes up where nothing is."""
         import numpy as np  # noqa: PLC0415 - it comes with the recogniser
         from faster_whisper.audio import pad_or_trim  # noqa: PLC0415
 
@@ -267,7 +267,7 @@ class Ears:
         self._look_at_sound()
 
     def finish(self) -> None:
-        """Nothing more comes: what was said until now is all; it is told once it has its text."""
+        """Nothing more comes: what was said until now is all, and is still told."""
         self._is_finished = True
         self._stop_alarm()
         self._look_at_go()

@@ -1,7 +1,7 @@
-"""The kit's own voice: a neural one inside a wheel, the same for everybody, without a network.
+"""The kit's own voice: a neural one inside a wheel, the same for everybody.
 
-It needs the package hibari-tts, of the extra ``lab``; everything that the package reads to speak is
-checked by its hash before it is loaded.
+It asks no network for anything. It needs the package hibari-tts, of the extra ``lab``; all that the
+package reads to speak is checked by its hash before it is loaded.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The agent's voice in a call that is heard: sentence by sentence, on the page that listens.
+"""The agent's voice in a call that is heard: sentence by sentence, on one page.
 
 The call decides what is heard, the page only plays: a piece of a turn (a sentence, mostly) becomes
 sound as soon as it may be spoken, the page gets it, and is told when to begin and when to stop.
