@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def test_a_sentence_sounds_from_its_beginning_to_its_end(voice: NeuralVoice) -> 
 
 def test_the_same_words_sound_the_same(voice: NeuralVoice) -> None:
     assert voice.sound("Say it again.") == voice.sound("Say it again.")
+
+
+def test_two_calls_may_speak_at_once(voice: NeuralVoice) -> None:
+    texts = [f"This is sentence number {number}." for number in range(12)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(voice.sound, texts))
+    assert together == [voice.sound(text) for text in texts]
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "...", "— !", "😀", "你好。", "\u202e\u0000"])

@@ -5,6 +5,7 @@ package reads to speak is checked by its hash before it is loaded.
 """
 
 import hashlib
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +34,7 @@ _SEED: Final = 0  # the same words sound the same
 
 
 class NeuralVoice:
-    """Turns a sentence into sound, in some 20 ms; for one thread at a time."""
+    """Turns a sentence into sound, in some 20 ms; threads take turns."""
 
     def __init__(self) -> None:
         """Load the voice.
@@ -50,6 +51,7 @@ class NeuralVoice:
         from hibari import Hibari  # noqa: PLC0415 - heavy, and optional
 
         self._voice: Any = Hibari()
+        self._turn = threading.Lock()  # it keeps what it has looked up
         self.sound("Ready.")  # the first sentence takes ten times as long
 
     def sound(self, text: str) -> bytes:
@@ -64,7 +66,8 @@ class NeuralVoice:
         if not any(sign.isalnum() for sign in text):
             return b""  # it would breathe
         one_line = " ".join(text[:LONGEST].split())  # it pauses long at the end of a line
-        samples = self._voice(one_line, seed=_SEED)
+        with self._turn:
+            samples = self._voice(one_line, seed=_SEED)
         loud = np.flatnonzero(np.abs(samples) > _QUIET)
         if not len(loud):
             return b""
