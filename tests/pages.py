@@ -67,11 +67,11 @@ class Page:
         self.sounds: list[bytes] = []
         self._looked_at = 0
 
-    async def ask(self, kind: str, **fields: Any) -> None:
+    async def ask(self, kind: str, /, **fields: Any) -> None:
         await self.ws.send(json.dumps({"type": kind, **fields}))
 
     async def until(
-        self, kind: str, when: Callable[[Event], bool] = lambda _: True, **fields: Any
+        self, kind: str, /, when: Callable[[Event], bool] = lambda _: True, **fields: Any
     ) -> Event:
         """The next event of a kind that has these fields."""
         async with asyncio.timeout(PATIENCE_S):
@@ -88,7 +88,7 @@ class Page:
         """The status of the call once it is over."""
         return await self.until("status", is_over=True)
 
-    async def asked(self, kind: str, answer: str, **fields: Any) -> Event:
+    async def asked(self, kind: str, answer: str, /, **fields: Any) -> Event:
         """What comes of a command."""
         await self.ask(kind, **fields)
         return await self.until(answer)

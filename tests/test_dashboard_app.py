@@ -36,9 +36,7 @@ async def close_code(opened: Board, *messages: str | bytes, **options: Any) -> i
     async with opened.socket(**options) as ws:
         for message in messages:
             await ws.send(message)
-        with pytest.raises(ConnectionClosed):
-            while True:
-                await ws.recv()
+        await ws.wait_closed()
         return ws.close_code
 
 

@@ -73,7 +73,7 @@ class Mumble(Command, frozen=True, kw_only=True):
 class Press(Command, frozen=True, kw_only=True):
     """Press keys on the phone."""
 
-    digits: Annotated[str, msgspec.Meta(pattern="^[0-9*#]{1,50}$")]
+    digits: Annotated[str, msgspec.Meta(pattern=r"^[0-9*#]{1,50}\Z")]
 
 
 class SkipSilence(Command, frozen=True, kw_only=True):
@@ -223,4 +223,4 @@ def read_command(text: str) -> AnyCommand:
     try:
         return _decoder.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise SetupError(f"the page sent what is no command: {error}; reload it") from None
+        raise SetupError(f"the page sent what is no command: {error!s:.300}; reload it") from None
