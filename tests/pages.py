@@ -84,6 +84,13 @@ class Page:
                         return event
                 await self._take()
 
+    async def until_voice(self, **fields: Any) -> Event:
+        """Who speaks and listens, once that is so."""
+        voice = (await self.until("hello"))["voice"]
+        if fields.items() <= voice.items():
+            return dict(voice)
+        return await self.until("voice", **fields)
+
     async def until_over(self) -> Event:
         """The status of the call once it is over."""
         return await self.until("status", is_over=True)

@@ -119,6 +119,23 @@ def test_a_socket_of_a_page_elsewhere_never_opens(tmp_path: Path, headers: Any) 
     on_board(tmp_path, dial)
 
 
+def test_the_token_is_in_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    access = Access()
+
+    async def look(opened: Board) -> None:
+        await opened.get("/")
+        shown = {"Authorization": f"Bearer {access.token}"}
+        await opened.get("/calls/call_1.jsonl", headers=shown)
+        async with opened.page(access.token) as page:
+            await page.until("hello")
+
+    on_board(tmp_path, look, access=access)
+    uvicorns = [record.getMessage() for record in caplog.records if "uvicorn" in record.name]
+    assert any("/socket" in line for line in uvicorns)
+    assert access.token not in "".join(uvicorns)
+
+
 def test_its_own_page_and_a_program_without_an_origin_come_in(tmp_path: Path) -> None:
     async def dial(opened: Board) -> None:
         own = {"Origin": f"http://{opened.address}"}

@@ -12,10 +12,10 @@ from websockets.asyncio.server import ServerConnection
 
 from llmws_tutorial import __version__
 from llmws_tutorial.checks import CASES
-from llmws_tutorial.dashboard import desk, sound
+from llmws_tutorial.dashboard import Desk, Shelf, commands, desk, sound
 from llmws_tutorial.dashboard.ears import BEGINS_S, CHUNK_S, ENDS_S
 from llmws_tutorial.dashboard.lesson import PHRASES
-from llmws_tutorial.simulator.scenario import shipped
+from llmws_tutorial.simulator.scenario import CallOf, Scenario, shipped
 from tests.pages import (
     LOUD,
     PATIENCE_S,
@@ -121,7 +121,7 @@ def test_a_reload_in_mid_call_shows_all_that_was_told(tmp_path: Path) -> None:
             assert await page.until("finding")
             assert await page.until("sounding", here=True)
             await page.ask("say", text="Hello?")
-            assert await page.until("item", sent="Hello?")
+            assert await page.until("item", sent="Yes.")
             first = call["frames"][-1]["n"] + 1
             assert [event["n"] for event in page.told("frame")][:2] == [first, first + 1]
 
@@ -133,7 +133,7 @@ def test_two_pages_show_one_call_and_one_of_them_sounds(tmp_path: Path) -> None:
         async with opened.page() as first, opened.page() as second:
             await first.until("sounding", here=True)
             await second.until("sounding", here=False)
-            await in_call(second, url)
+            await second.ask("call", url=url)
             await second.until("sounding", here=True)
             await first.until("sounding", here=False)
             assert await first.until("item", sent="Hi.") == await second.until("item", sent="Hi.")
@@ -293,7 +293,7 @@ def test_a_call_can_be_hung_up_while_the_voice_is_loaded(tmp_path: Path) -> None
 
     async def talk(opened: Board, url: str) -> None:
         async with opened.page() as page:
-            assert (await page.until("hello"))["voice"]["no_kit"]
+            await page.until_voice(no_kit="the kit's voice is still being loaded")
             await page.ask("call", url=url)
             assert (await page.until("call"))["status"]["says"] == "loading the agent's voice"
             await page.ask("hang_up")
@@ -357,7 +357,7 @@ def test_a_call_that_cannot_be_kept_goes_on(tmp_path: Path) -> None:
 
     async def talk(opened: Board, url: str) -> None:
         async with opened.page() as page:
-            await in_call(page, url)
+            await page.ask("call", url=url)
             assert "cannot keep calls in" in (await page.until("trouble"))["text"]
             await page.until("item", sent="Hi.", is_over=True)
             await page.ask("hang_up")
@@ -414,12 +414,8 @@ def test_what_can_be_dialled_nowhere_is_refused_in_words(tmp_path: Path, about: 
 def test_a_variable_leads_nowhere_else_without_a_question(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sly = desk.load("greeting").__class__(
-        scenario="Sly",
-        caller=(),
-        calls=2,
-        call=desk.CallOf(variables={"x": "a@192.0.2.{{call}}/"}),
-    )
+    about = CallOf(variables={"x": "a@192.0.2.{{call}}/"})
+    sly = Scenario(scenario="Sly", caller=(), calls=2, call=about)
     monkeypatch.setattr(desk, "load", lambda name: sly)
 
     async def talk(opened: Board, _: str) -> None:
@@ -548,8 +544,8 @@ def test_a_run_of_checks_can_be_stopped_also_before_it_has_begun(tmp_path: Path)
             await page.until("check", is_over=False)
             await page.ask("stop_check")
             await page.until("check", is_over=True)
-            opened.desk.obey(opened.desk._tabs[0], desk.commands.Check(url=url))
-            opened.desk.obey(opened.desk._tabs[0], desk.commands.StopCheck())
+            opened.desk.obey(opened.desk._tabs[0], commands.Check(url=url))
+            opened.desk.obey(opened.desk._tabs[0], commands.StopCheck())
             await page.until("check", is_over=True)
 
     on_desk(tmp_path, talk)
@@ -660,7 +656,7 @@ def test_the_log_of_a_server_that_runs_here_is_told_from_any_thread(tmp_path: Pa
 def test_a_page_chooses_who_speaks(tmp_path: Path) -> None:
     async def talk(opened: Board, url: str) -> None:
         async with opened.page() as page:
-            no = await page.until("voice", no_ears="not installed: install it")
+            no = await page.until_voice(no_ears="not installed: install it")
             assert (no["kind"], no["is_chosen"]) == ("captions", False)
             trouble = await page.asked("use_voice", "trouble", kind="kit")
             assert trouble["text"] == "not installed: install it"
@@ -678,8 +674,8 @@ def test_a_page_chooses_who_speaks(tmp_path: Path) -> None:
 def test_the_kits_voice_is_heard_on_the_page_that_called(tmp_path: Path) -> None:
     async def talk(opened: Board, url: str) -> None:
         async with opened.page() as other, opened.page() as page:
-            await other.until("voice", kind="kit")
-            await page.until("voice", kind="kit")
+            await other.until_voice(kind="kit")
+            await page.until_voice(kind="kit")
             await greeted(page, url)
             assert [len(heard) for heard in page.sounds] == [4 + 2 * 2400]
             assert page.told("speak") == [{"type": "speak", "piece": 0, "offset_s": 0.0}]
@@ -709,7 +705,7 @@ def test_only_the_page_that_sounds_tells_how_far_its_voice_is(tmp_path: Path) ->
 def test_a_caller_is_heard_by_the_microphone(tmp_path: Path) -> None:
     async def talk(opened: Board, url: str) -> None:
         async with opened.page() as page:
-            await page.until("voice", no_ears="")
+            await page.until_voice(no_ears="")
             await greeted(page, url)
             await page.ask("microphone", is_on=True)
             await page.ask("microphone", is_on=True)  # again: nothing changes
@@ -726,7 +722,7 @@ def test_a_caller_is_heard_by_the_microphone(tmp_path: Path) -> None:
 def test_a_turn_is_over_when_the_key_is_let_go(tmp_path: Path) -> None:
     async def talk(opened: Board, url: str) -> None:
         async with opened.page() as page:
-            await page.until("voice", no_ears="")
+            await page.until_voice(no_ears="")
             await greeted(page, url)
             await page.ask("microphone", is_on=True)
             await page.ws.send(LOUD * (int(BEGINS_S / CHUNK_S) + 20))
@@ -746,7 +742,7 @@ def test_a_turn_is_over_when_the_key_is_let_go(tmp_path: Path) -> None:
 def test_where_nothing_listens_a_microphone_is_refused(tmp_path: Path) -> None:
     async def talk(opened: Board, url: str) -> None:
         async with opened.page() as page:
-            await page.until("voice", no_ears="not installed: install it")
+            await page.until_voice(no_ears="not installed: install it")
             trouble = await page.asked("microphone", "trouble", is_on=True)
             assert trouble["text"] == "not installed: install it"
 
@@ -762,7 +758,7 @@ def test_ears_that_fail_are_told_of_once_and_switched_off(
 
     async def talk(opened: Board, url: str) -> None:
         async with opened.page() as page:
-            await page.until("voice", no_ears="")
+            await page.until_voice(no_ears="")
             await page.ask("microphone", is_on=True)
             await page.ws.send(LOUD)
             trouble = await page.until("trouble")
@@ -781,8 +777,8 @@ def test_a_voice_that_is_broken_is_said_to_be_and_nothing_waits_for_it(tmp_path:
 
     async def talk(opened: Board, url: str) -> None:
         async with opened.page() as page:
-            voice = await page.until("voice", lambda event: "libonnx" in event["no_kit"])
-            assert voice["no_kit"].startswith("it is installed, and does not work here: ")
+            said = "it is installed, and does not work here: OSError('libonnx.so: no such file')"
+            await page.until_voice(no_kit=said)
             await greeted(page, url)
             assert page.told("piece")[0]["voice"] == "captions"
 
@@ -848,7 +844,7 @@ def test_the_end_of_the_dashboard_ends_the_ears_too(tmp_path: Path) -> None:
 
     async def talk(opened: Board, url: str) -> None:
         async with opened.page() as page:
-            await page.until("voice", no_ears="")
+            await page.until_voice(no_ears="")
             await page.ask("microphone", is_on=True)
             await page.asked("hint", "hints", url=url)
             await opened.desk.close()
@@ -858,7 +854,7 @@ def test_the_end_of_the_dashboard_ends_the_ears_too(tmp_path: Path) -> None:
 
 
 def test_the_best_that_is_installed_speaks_unless_it_is_said_otherwise(tmp_path: Path) -> None:
-    opened = desk.Desk(shelf=desk.Shelf(tmp_path))
+    opened = Desk(shelf=Shelf(tmp_path))
     assert isinstance(opened._sound, sound.Sound)
     events: list[Event] = [opened._sound.event()]
     assert events[0]["no_kit"] == "the kit's voice is still being loaded"

