@@ -1,4 +1,4 @@
-"""The platform's dashboard, on this machine: make a web call, hear the agent, see every frame.
+"""The dashboard, on this machine: make a web call, hear the agent, see all.
 
 From the page inwards::
 

@@ -1,4 +1,4 @@
-"""Who may use the dashboard: this machine's own browser, with the token of this start.
+"""Who may use the dashboard: a browser of this machine, with this start's token.
 
 Three locks, each against another attack:
 

@@ -1,6 +1,6 @@
-"""What a page may ask of the dashboard: one JSON object each, with the field ``type``.
+"""What a page may ask of the dashboard.
 
-The table is the classes below: a class `SkipSilence` is the type ``skip_silence``, its fields are
+A command is one JSON object with the field ``type``. The table is the classes below: a class `SkipSilence` is the type ``skip_silence``, its fields are
 the object's. What is no such object is answered with an event ``trouble``, and has no effect.
 """
 

@@ -1,6 +1,6 @@
-"""What all open pages share: the server that is called, the call, the checks, the calls on disk.
+"""What all open pages share.
 
-A page asks with a command; what comes of it is told to every page, so two of them show the same
+That is the server that is called, the call, the checks, the sound, the calls on disk. A page asks with a command; what comes of it is told to every page, so two of them show the same
 call. What goes wrong is told in words: to the page that asked, or to all.
 """
 
@@ -156,7 +156,7 @@ class Desk:
         tab.tell(proofread(command.text))
 
     def _begin(
-        self, tab: Tab, view: CallView, caller: Caller | None = None, speed: float = 1.0
+        self, tab: Tab, view: CallView, caller: Caller | None = None, *, speed: float = 1.0
     ) -> asyncio.Task[None]:
         """Place a call, in place of the one that may still go on."""
         if self._calling is not None:

@@ -1,4 +1,4 @@
-"""The calls of the dashboard on disk: each a recording, and beside it what it looked like.
+"""The calls of the dashboard on disk.
 
 A call is two files in one folder: ``ID.jsonl``, every frame as docs/recordings.md says, written
 from the first frame on while the call goes on, and ``ID.json``, what the page showed of it, written

@@ -1,4 +1,7 @@
-"""What a dashboard does in the background: nothing is left running, no failure is swallowed."""
+"""What a dashboard does in the background.
+
+Nothing of it is left running at the end, and no failure is swallowed.
+"""
 
 import asyncio
 import contextlib

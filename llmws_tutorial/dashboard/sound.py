@@ -1,4 +1,4 @@
-"""Who speaks and who listens in the calls of a dashboard, and on which page it sounds.
+"""Who speaks and who listens in a call, and on which page it sounds.
 
 The sound of a call comes to one page only: to the one that asked last. Each page may have a
 microphone. What the kit needs to speak and to listen is loaded on a thread, one after the other:

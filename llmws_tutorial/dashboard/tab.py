@@ -1,4 +1,4 @@
-"""One page that is open somewhere: what it is told goes out in order, several things at a time."""
+"""One page that is open somewhere, and what it is still to be told."""
 
 import asyncio
 import json

@@ -81,7 +81,7 @@ def whole(frame: Frame) -> str:
 
 
 def turn_of(turn: Turn, number: int) -> Event:
-    """Tell of one turn of the agent: what was sent and heard of it, and how long things took."""
+    """Tell of one turn of the agent: its text, and how long things took."""
     return {
         "n": number,
         "kind": turn.kind,

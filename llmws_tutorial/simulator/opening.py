@@ -106,7 +106,7 @@ _CERTIFICATES: Final = {
 
 
 def likely_fix(stage: Stage) -> str:
-    """What helps most often where an attempt stays in a stage; empty where nothing has to."""
+    """What helps most often where an attempt stays in a stage; empty for OPEN."""
     return _SILENCES[stage][1] if stage in _SILENCES else ""
 
 
