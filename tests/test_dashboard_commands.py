@@ -46,7 +46,7 @@ def test_a_command_is_read(text: str, read: AnyCommand) -> None:
         (command("say"), "missing required field `text`"),
         (command("say", text=1), "Expected `str`, got `int`"),
         (command("say", text="x", loud=True), "unknown field `loud`"),
-        (command("say", text="x" * (commands.MOST_CHARACTERS + 1)), "length <= 524288"),
+        (command("say", text="x" * (commands.MOST_CHARACTERS + 1)), "length <= "),
         (command("call", url="x" * 2001), "length <= 2000"),
         (command("press", digits=""), "matching regex"),
         (command("press", digits="1a"), "matching regex"),

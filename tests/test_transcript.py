@@ -150,8 +150,12 @@ def test_who_said_what_is_told_from_any_utterance_on_also_once_it_is_over() -> N
     call = asked("One?")
     call.caller_says("Two three?")
     pass_s(call, 0.5)
-    assert call.heard.said_since(0) == [("agent", "Hi."), ("user", "One?"), ("user", "Two")]
-    assert call.heard.said_since(2) == [("user", "Two")]
+    assert [tuple(one) for one in call.heard.said_since(0)] == [
+        ("agent", "Hi.", 0.25, True),
+        ("user", "One?", 0.75, True),
+        ("user", "Two", 1.75, False),
+    ]
+    assert [one.content for one in call.heard.said_since(2)] == ["Two"]
     assert call.heard.said_since(3) == []
 
 

@@ -1,4 +1,4 @@
-"""Who may use the dashboard: a browser of this machine, with this start's token.
+"""Who may use the dashboard: this machine's own browser, with a token.
 
 Three locks, each against another attack:
 
@@ -60,7 +60,7 @@ class Access:
         return None
 
     def opens(self, token: str) -> bool:
-        """Whether this is the token; compared in constant time. An empty one opens nothing."""
+        """Whether this is the token, in constant time; an empty one opens nothing."""
         return bool(self.token) and hmac.compare_digest(
             token.encode(errors="replace"), self.token.encode()
         )

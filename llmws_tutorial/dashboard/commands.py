@@ -1,7 +1,8 @@
 """What a page may ask of the dashboard.
 
-A command is one JSON object with the field ``type``. The table is the classes below: a class `SkipSilence` is the type ``skip_silence``, its fields are
-the object's. What is no such object is answered with an event ``trouble``, and has no effect.
+A command is one JSON object with the field ``type``. The table is the classes below: a class
+`SkipSilence` is the type ``skip_silence``, its fields are the object's. What is no such object is
+answered with an event ``trouble``, and has no effect.
 """
 
 from typing import Annotated, Final, Literal
@@ -50,7 +51,7 @@ class Hint(Command, frozen=True, kw_only=True):
 
 
 class Call(Command, frozen=True, kw_only=True):
-    """Dial a server; `confirmed` says that its user has seen that it is not on this machine."""
+    """Dial a server; `confirmed`: its user has seen that it is not on this machine."""
 
     url: Url
     confirmed: bool = False

@@ -1,6 +1,6 @@
-"""What all open pages share.
+"""What all open pages share: one call, one run of checks, the calls on disk.
 
-That is the server that is called, the call, the checks, the sound, the calls on disk. A page asks with a command; what comes of it is told to every page, so two of them show the same
+A page asks with a command; what comes of it is told to every page, so two of them show the same
 call. What goes wrong is told in words: to the page that asked, or to all.
 """
 
@@ -90,7 +90,7 @@ class Desk:
 
     def point_at(self, url: str, log: ServerLog | None = None) -> None:
         """Propose another server to call, and follow its log; on any thread."""
-        self._loop.call_soon_threadsafe(self._point_at, url, log)
+        _soon(self._loop, self._point_at, url, log)
 
     async def close(self) -> None:
         """End the call and everything else."""
@@ -109,7 +109,7 @@ class Desk:
         self._jobs.read(self._history, tab.tell)
 
     def leave(self, tab: Tab) -> None:
-        """Forget a page that has gone; a call goes on, as others may watch or it comes back."""
+        """Forget a page that has gone; the call goes on: it may come back."""
         self._tabs.remove(tab)
         self._sound.leave(tab, self._tabs)
 
@@ -135,15 +135,15 @@ class Desk:
         tab.tell({"type": "hints", "url": command.url, "hints": found})
 
     def _place(self, tab: Tab, command: commands.Call) -> None:
-        if not self._may_dial(tab, command.url, command.confirmed, "call"):
+        if not self._may_dial(tab, command.url, "call", confirmed=command.confirmed):
             return
         self._judging.stop_playing()
         self._begin(tab, CallView(new_record(), command.url))
 
     def _play(self, tab: Tab, command: commands.Play) -> None:
         played = chosen(command.name, command.text)
-        urls = {url for one in played.values() for url in addresses(command.url, one)}
-        if not all(self._may_dial(tab, url, command.confirmed, "play") for url in urls):
+        urls = [url for one in played.values() for url in addresses(command.url, one)]
+        if not all(self._may_dial(tab, url, "play", confirmed=command.confirmed) for url in urls):
             return
 
         def place(view: CallView, caller: Caller) -> asyncio.Task[None]:
@@ -241,7 +241,7 @@ class Desk:
         self._sound.come_to(tab)
 
     def _run_checks(self, tab: Tab, command: commands.Check) -> None:
-        if self._may_dial(tab, command.url, command.confirmed, "check"):
+        if self._may_dial(tab, command.url, "check", confirmed=command.confirmed):
             self._judging.check(command.url, command.prefixes, command.profile)
 
     def _stop_check(self, tab: Tab, command: commands.StopCheck) -> None:
@@ -272,7 +272,7 @@ class Desk:
     def _compare(self, tab: Tab, command: commands.Compare) -> None:
         self._jobs.read(lambda: compared(self.shelf, command.first, command.second), tab.tell)
 
-    def _may_dial(self, tab: Tab, url: str, confirmed: bool, about: str) -> bool:
+    def _may_dial(self, tab: Tab, url: str, about: str, *, confirmed: bool) -> bool:
         """Whether a server may be dialled: on this machine always, elsewhere if confirmed."""
         dialled(url)  # what cannot be is refused in words
         if confirmed or is_local(url):

@@ -153,7 +153,7 @@ class Shelf:
         return whole(frames[number])
 
     def recorded(self, call_id: str) -> RecordedCall:
-        """The recording of a call; of a file that was copied or renamed, the first one in it.
+        """The recording of a call; in a file that was renamed, the first one.
 
         Raises:
             SetupError: when there is none, or it cannot be read.

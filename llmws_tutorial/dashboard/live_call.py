@@ -108,7 +108,7 @@ class LiveCall:
         self._do(lambda line: line.hang_up())
 
     def hear(self, text: str, *, silent_s: float | None = None) -> None:
-        """Take what was made out of the caller's voice so far; without words it is a mumble."""
+        """Take what was made out of the caller's voice; without words it is a mumble."""
         if self._line is not None:
             is_mumble = silent_s is not None and not text
             self._line.hear(UNINTELLIGIBLE if is_mumble else text, silent_s=silent_s)

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
+from weakref import WeakSet
 
 from llmws_tutorial.dashboard.commands import Spoken, VoiceKind
 from llmws_tutorial.dashboard.ears import Ears, Recogniser, Recognising, Told
@@ -53,6 +54,7 @@ class Sound:
         self._is_loaded = asyncio.Event()
         self._listener: Tab | None = None
         self._speaker: Speaker | None = None
+        self._every: WeakSet[Ears] = WeakSet()  # also those that are about to finish
         self._ears: dict[Tab, Ears] = {}  # of those whose microphone is on
 
     @property
@@ -89,9 +91,8 @@ class Sound:
     def close(self) -> None:
         """Stop for good."""
         self._worker.shutdown(wait=False, cancel_futures=True)
-        for ears in self._ears.values():
+        for ears in self._every:
             ears.close()
-        self._ears.clear()
 
     def event(self) -> Event:
         """Who speaks and who listens, and why not the best there is."""
@@ -147,7 +148,7 @@ class Sound:
             self.tell_place(tab)
 
     def leave(self, tab: Tab, others: list[Tab]) -> None:
-        """Forget a page that has gone; the latest of the others hears the call in its place."""
+        """Forget a page that has gone; the latest of the others hears the call."""
         self.switch_off(tab)
         if self._listener is tab:
             self.come_to(others[-1] if others else None)
@@ -166,14 +167,15 @@ class Sound:
         if self._recogniser is None:
             raise SetupError(self._no_ears)
         if tab not in self._ears:
-            self._ears[tab] = Ears(self._recogniser, told)
+            self._ears[tab] = ears = Ears(self._recogniser, told)
+            self._every.add(ears)
 
     def switch_off(self, tab: Tab, *, is_turn_over: bool = False) -> None:
         """Listen to a page no more.
 
         Args:
             tab: the page.
-            is_turn_over: whether what was said is the caller's turn; else it is forgotten.
+            is_turn_over: whether what was said last is still to be recognised.
         """
         ears = self._ears.pop(tab, None)
         if ears is not None and is_turn_over:
@@ -183,12 +185,8 @@ class Sound:
 
     def hear(self, tab: Tab, sound: bytes) -> None:
         """Take sound of a page's microphone, if it is on."""
-        if (ears := self._ears.get(tab)) is not None:
-            try:
-                ears.take(sound)
-            except Exception:
-                self.switch_off(tab)  # or it would fail thirty times a second
-                raise
+        if tab in self._ears:
+            self._ears[tab].take(sound)
 
     def _take_mouth(self, mouth: Sounding | None, trouble: str) -> None:
         self._mouth, self._no_mouth = mouth, trouble
