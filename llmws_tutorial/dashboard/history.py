@@ -189,7 +189,7 @@ class Shelf:
 
 
 class Keeping:
-    """One call on its way to the shelf; where it cannot be kept, it goes on all the same."""
+    """One call on its way to the shelf; it goes on where it cannot be kept."""
 
     def __init__(self, shelf: Shelf, view: CallView, tell: Callable[[Event], None]) -> None:
         """Prepare to keep a call.

@@ -1,4 +1,4 @@
-"""Put the dashboard under a cell: hear the agent, see every frame, and stay in the notebook.
+"""Put the dashboard under a cell: hear the agent, and stay in the notebook.
 
 A kernel has one dashboard, on a thread of its own; to show another server points it there. Where a
 browser finds it depends on who started the kernel:
@@ -92,7 +92,7 @@ _opened: list[_Opened] = []
 
 
 def show(server: Server, *, height: int = 640) -> Dashboard:
-    """Show the dashboard of a server: make the value of a cell of it, and hear the agent.
+    """Show the dashboard of a server, as the value of a cell.
 
     The first call of a kernel starts it, each further one points it at another server. It calls
     whatever address is typed into it; the server's own is there already. The server's log moves

@@ -1,4 +1,4 @@
-"""`llmws dashboard`: serve the page that makes web calls, and open it in a browser."""
+"""`llmws dashboard`: serve the page that makes web calls, and open a browser."""
 
 import contextlib
 import os
