@@ -98,7 +98,8 @@ class Spoken(Command, frozen=True, kw_only=True):
 class Microphone(Command, frozen=True, kw_only=True):
     """Begin or stop to send the caller's voice, as binary messages.
 
-    They are mono PCM (int16) at 16 kHz. Stopped with `is_turn_over`, the caller's turn is over at once (a key was let go).
+    They are mono PCM (int16) at 16 kHz. Stopped with `is_turn_over`, the caller's turn is over at
+    once (a key was let go).
     """
 
     is_on: bool
