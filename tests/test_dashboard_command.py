@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -17,13 +17,14 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 
 from llmws_tutorial import cli
 from llmws_tutorial.dashboard.access import TOKEN_HEADER
 from llmws_tutorial.dashboard.proxy import TOKEN_VARIABLE
 from llmws_tutorial.notebook.runtime import _servers, bind
 from llmws_tutorial.terminal import dashboard
+from tests.dashboard_page import coming
 
 ADDRESS: Final = re.compile(
     r"make a web call at (http://127\.0\.0\.1:(\d+)/)(#\S+)? \(Ctrl-C stops\)"
@@ -106,26 +107,13 @@ def status(url: str, **headers: str) -> int:
         return refusal.code
 
 
-async def told(page: ClientConnection, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The first event of a kind that a page is told."""
-    async with asyncio.timeout(TIMEOUT_S):
-        async for message in page:
-            if isinstance(message, str):
-                for event in json.loads(message):
-                    if is_it(event):
-                        return dict(event)
-    raise AssertionError("the dashboard has gone")
-
-
 async def call_and_wait_for_a_frame(address: str, token: str) -> str:
     """Make a call as a page would, and leave it open; the result is its id."""
-    async with connect(f"{address.replace('http', 'ws', 1)}socket") as page:
-        await page.send(json.dumps({"type": "hello", "token": token}))
-        hello = await told(page, lambda event: event["type"] == "hello")
-        assert hello["runs_here"]
-        await page.send(json.dumps({"type": "call", "url": hello["url"]}))
-        frame = await told(page, lambda event: event["type"] == "frame")
-        return str(frame["call_id"])
+    socket = connect(f"{address.replace('http', 'ws', 1)}socket")
+    async with coming(socket, token) as page:
+        hello = await page.told("hello", runs_here=True)
+        await page.ask(type="call", url=hello["url"])
+        return str((await page.told("frame"))["call_id"])
 
 
 def test_a_url_that_cannot_be_dialled_is_refused_at_once(
