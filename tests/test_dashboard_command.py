@@ -22,6 +22,7 @@ from websockets.asyncio.client import connect
 from llmws_tutorial import cli
 from llmws_tutorial.dashboard.access import TOKEN_HEADER
 from llmws_tutorial.dashboard.proxy import TOKEN_VARIABLE
+from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.notebook.runtime import _servers, bind
 from llmws_tutorial.terminal import dashboard
 from tests.dashboard_page import coming
@@ -77,7 +78,7 @@ def started(
     command = [sys.executable, "-m", "llmws_tutorial", "dashboard", "--port=0", "--no-browser"]
     with subprocess.Popen(
         [*command, *options],
-        cwd=cli.PROJECT,
+        cwd=PROJECT,
         env=os.environ | variables,
         stdout=subprocess.PIPE,
         text=True,

@@ -862,10 +862,16 @@ def test_a_server_that_takes_the_place_of_another_is_proposed_and_its_log_follow
             pointing.start()
             assert (await page.until("server_line", text="two"))["n"] == 1
             pointing.join()
+            first.write_on_a_thread("too late")
             second.write_on_a_thread("three")
             await page.until("server_line", text="three")
-        async with opened.page() as page:
-            assert (await page.until("hello"))["url"] == "ws://x/"
+            opened.desk.point_at("ws://y/", second)
+            assert (await page.until("hello"))["url"] == "ws://y/"
+            await page.until("server_line", text="two")
+            await page.until("server_line", text="three")
+            assert "too late" not in [line["text"] for line in page.told("server_line")]
+            opened.desk.point_at("ws://z/")
+            assert not (await page.until("hello", url="ws://z/"))["runs_here"]
 
     on_desk(tmp_path, talk, log=first)
 
