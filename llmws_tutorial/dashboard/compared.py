@@ -1,4 +1,4 @@
-"""Two calls on disk, one beside the other: what the server did otherwise, and turn by turn."""
+"""Two calls on disk, one beside the other: what differs, and turn by turn."""
 
 from itertools import zip_longest
 from typing import Final

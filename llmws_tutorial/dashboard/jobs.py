@@ -71,3 +71,13 @@ class Jobs:
         if not task.cancelled():
             with self.telling():
                 task.result()
+
+
+async def after(
+    before: asyncio.Task[None] | None, work: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """Do something once what was done before has come to its end, which is now."""
+    if before is not None:
+        before.cancel()
+        await asyncio.wait([before])
+    await work()

@@ -1,4 +1,4 @@
-"""Scenarios on the dashboard: which there are, one that was written in a page, and playing them."""
+"""Scenarios on the dashboard: which there are, one's own, and playing them."""
 
 import asyncio
 import re
@@ -112,7 +112,7 @@ def scenarios() -> list[dict[str, Any]]:
 
 
 def chosen(name: str, text: str = "") -> dict[str, Scenario]:
-    """What a page chose to have played, by name; without a name or a text: all of the kit's.
+    """What a page chose to have played; without a name or a text all of the kit's.
 
     Args:
         name: a scenario that comes with the kit; a page may name no other file.
