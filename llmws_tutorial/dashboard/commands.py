@@ -16,6 +16,7 @@ MOST_CHARACTERS: Final = 2**20
 
 Text = Annotated[str, msgspec.Meta(max_length=MOST_CHARACTERS)]
 Url = Annotated[str, msgspec.Meta(max_length=2000)]
+Source = Annotated[str, msgspec.Meta(max_length=2**16)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=3600)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
@@ -137,7 +138,7 @@ class Play(Command, frozen=True, kw_only=True):
     """
 
     name: Name = ""
-    text: Text = ""
+    text: Source = ""
     url: Url
     speed: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
     confirmed: bool = False
@@ -146,7 +147,7 @@ class Play(Command, frozen=True, kw_only=True):
 class Proofread(Command, frozen=True, kw_only=True):
     """Ask what is wrong with a scenario, as far as it is written."""
 
-    text: Text
+    text: Source
 
 
 class Check(Command, frozen=True, kw_only=True):

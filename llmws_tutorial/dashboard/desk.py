@@ -100,11 +100,7 @@ class Desk:
     def welcome(self, tab: Tab) -> None:
         """Tell a page that has just come everything."""
         self._tabs.append(tab)
-        tab.tell(self._hello())
-        tab.tell_all(self._lines)
-        if self._call is not None:
-            tab.tell(self._call.view.snapshot())
-        tab.tell_all(self._judging.events())
+        self._tell_all(tab)
         self._sound.welcome(tab)
         self._jobs.read(self._history, tab.tell)
 
@@ -284,6 +280,14 @@ class Desk:
         for tab in self._tabs:
             tab.tell(event)
 
+    def _tell_all(self, tab: Tab) -> None:
+        """Tell a page all but the sound and the calls on disk."""
+        tab.tell(self._hello())
+        tab.tell_all(self._lines)
+        if self._call is not None:
+            tab.tell(self._call.view.snapshot())
+        tab.tell_all(self._judging.events())
+
     def _tell_voice(self) -> None:
         self._tell(self._sound.event())
 
@@ -297,11 +301,9 @@ class Desk:
         is_new, self.url, self._log = log is not self._log, url, log
         if is_new:
             self._lines.clear()
-        self._tell(self._hello())
-        for event in self._lines:
-            self._tell(event)
-        if is_new:
             self._follow(log)
+        for tab in self._tabs:
+            self._tell_all(tab)
 
     def _follow(self, log: ServerLog | None) -> None:
         if log is None:

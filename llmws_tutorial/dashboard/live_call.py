@@ -49,6 +49,7 @@ class LiveCall:
         self._tell = tell
         self._keeping = Keeping(shelf, view, tell)
         self._line: Line | None = None
+        self._has_words = False  # whether anything was made out of what the caller says
         self._deeds: set[asyncio.Task[None]] = set()
 
     @property
@@ -110,7 +111,9 @@ class LiveCall:
     def hear(self, text: str, *, silent_s: float | None = None) -> None:
         """Take what was made out of the caller's voice; without words it is a mumble."""
         if self._line is not None:
-            is_mumble = silent_s is not None and not text
+            is_over, self._has_words = silent_s is not None, self._has_words or bool(text)
+            is_mumble = is_over and not self._has_words
+            self._has_words = self._has_words and not is_over
             self._line.hear(UNINTELLIGIBLE if is_mumble else text, silent_s=silent_s)
 
     def go_wrong(self, fault: Fault) -> None:

@@ -1,4 +1,4 @@
-"""Scenarios on the dashboard: which there are, one's own, and playing them."""
+"""Scenarios: the ones of the kit, one that a page wrote, and playing them."""
 
 import asyncio
 import re
@@ -112,7 +112,7 @@ def scenarios() -> list[dict[str, Any]]:
 
 
 def chosen(name: str, text: str = "") -> dict[str, Scenario]:
-    """What a page chose to have played; without a name or a text all of the kit's.
+    """What a page chose to have played; without a name or a text: all of the kit's.
 
     Args:
         name: a scenario that comes with the kit; a page may name no other file.
@@ -150,7 +150,7 @@ def _every() -> dict[str, Scenario]:
 
 
 def _read(text: str) -> Scenario:
-    """Read a scenario that was written in a page; an error begins with its line and column."""
+    """Read what was written in a page; an error begins with its line and column."""
     try:
         scenario = read(text, OWN)
     except ScenarioError as error:

@@ -100,6 +100,7 @@ class Sound:
             "type": "voice",
             "kind": self.kind,
             "is_chosen": self._kind is not None,
+            "is_loading": not self._is_loaded.is_set(),
             "no_kit": self._no_mouth,
             "no_ears": self._no_ears,
         }

@@ -45,17 +45,21 @@ def configure(app: Any, *, drain_s: float = DRAIN_S, **options: Any) -> uvicorn.
     return config
 
 
-def run(app: Any, listener: socket.socket, settings: Settings | None = None) -> None:
+def run(
+    app: Any, listener: socket.socket, settings: Settings | None = None, **options: Any
+) -> None:
     """Serve an app on a bound socket until Ctrl-C, with rare and short garbage pauses.
 
     Args:
         app: an ASGI app.
         listener: the socket.
         settings: how long messages may be, and how to log; None reads the environment.
+        options: further ones of `uvicorn.Config`.
     """
     settings = settings or Settings()
     # of uvicorn's own lines, one a connection would be a seventh of what a connection costs
-    config = configure(app, log_level="warning", ws_max_size=settings.message_bytes)
+    options = {"log_level": "warning", "ws_max_size": settings.message_bytes, **options}
+    config = configure(app, **options)
     server = uvicorn.Server(config)
     if settings.logs_json:
         for handler in logging.getLogger("uvicorn").handlers:

@@ -1,6 +1,7 @@
 """`llmws dashboard`: serve the page that makes web calls, and open a browser."""
 
 import contextlib
+import logging
 import os
 import socket
 import webbrowser
@@ -44,6 +45,7 @@ def open_dashboard(
         dialled(url)  # what cannot be is refused now
     access = _access(allow_host or ())
     shelf = Shelf(_folder(calls))
+    _show_troubles()
     with _bind(port) as listener, _server(url) as server:
         desk = Desk(
             shelf=shelf,
@@ -58,8 +60,15 @@ def open_dashboard(
         if browser and has_browser():
             webbrowser.open(with_token)
         with contextlib.suppress(KeyboardInterrupt):  # raised by uvicorn again at its end
-            run(create_dashboard(desk, access), listener)
+            run(create_dashboard(desk, access), listener, log_config=None)
         print("stopped")
+
+
+def _show_troubles() -> None:
+    """Print warnings and errors only: what the server logs is on the page."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(handler)
 
 
 def has_browser() -> bool:

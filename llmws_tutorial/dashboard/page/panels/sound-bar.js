@@ -158,7 +158,7 @@ function complain(text) {
 }
 
 function isLoading() {
-  return store.voice.is_loading ?? store.voice.no_kit.includes("still being loaded");
+  return store.voice.is_loading;
 }
 
 customElements.define("llmws-sound-bar", SoundBar);
