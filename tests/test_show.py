@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
+from shutil import which
 from typing import Any, Final
 
 import pytest
 from fastapi import FastAPI
+from nbformat import writes
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Page, sync_playwright
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
@@ -346,3 +350,47 @@ def test_below_a_real_jupyter_the_page_and_its_socket_go_through_the_proxy(tmp_p
         below = path.removeprefix(BASE)
         assert b"<title>Make a web call</title>" in lab.ask(below)[2]
         assert asyncio.run(asyncio.wait_for(hello(lab, below, token), TIMEOUT_S))["runs_here"]
+
+
+@contextmanager
+def browser_in(lab: Jupyter, notebook: str) -> Iterator[Page]:
+    """A notebook that is open in JupyterLab, in Debian's Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=which("chromium"), args=["--no-sandbox", "--disable-quic"]
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(TIMEOUT_S * 1000)
+        page.goto(f"{lab.origin}{BASE}lab/tree/{notebook}?token={TOKEN}")
+        yield page
+        browser.close()
+
+
+def choose(page: Page, *menu: str) -> None:
+    for item in menu:
+        page.get_by_role("menuitem", name=item, exact=True).click()
+
+
+@pytest.mark.slow
+def test_in_jupyterlab_the_page_is_under_the_cell_and_words_are_once_its_kernel_has_ended(
+    tmp_path: Path,
+) -> None:
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
+    notebook = new_notebook(cells=[new_code_cell(CELL)], metadata={"kernelspec": kernel})
+    (tmp_path / "one.ipynb").write_text(writes(notebook))
+    with jupyter(tmp_path, "lab") as lab, browser_in(lab, "one.ipynb") as page:
+        words = page.get_by_text("The dashboard is not here.")
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+        choose(page, "Run", "Run All Cells")
+        under_the_cell = page.frame_locator(".llmws-dashboard iframe")
+        under_the_cell.get_by_role("button", name="Make a web call").click()
+        under_the_cell.get_by_role("button", name="Hang up").click()
+        assert not words.is_visible()
+        with page.expect_response(
+            lambda answer: answer.request.method == "PUT" and "/one.ipynb" in answer.url
+        ):
+            page.locator('[data-jp-item-name="save"]').click()
+        choose(page, "Kernel", "Shut Down Kernel")
+        page.reload()
+        words.wait_for()
+        assert not page.locator(".llmws-dashboard iframe").is_visible()

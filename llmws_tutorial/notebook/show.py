@@ -34,7 +34,8 @@ _HTML: Final = Template("""\
 <div class="llmws-dashboard">
 <iframe src="$url" title="Make a web call" width="100%" height="$height" style="border: 0" \
 allow="microphone; autoplay; clipboard-write"></iframe>
-<p hidden>The dashboard is not here: it ends with its kernel. Run this cell again.</p>
+<p hidden>The dashboard is not here. It ends with its kernel: run this cell again. \
+If it stays away, open it in a tab.</p>
 <p><a href="$url" target="_blank" rel="noopener">Open in a tab</a></p>
 <script>
 {
