@@ -62,7 +62,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The apps that were served, each of which ends with Ctrl-C at once."""
     apps: list[Any] = []
 
-    def run(app: Any, listener: socket.socket) -> None:
+    def run(app: Any, listener: socket.socket, *, log_config: None) -> None:
         apps.append(app)
         raise KeyboardInterrupt
 
@@ -109,12 +109,15 @@ def status(url: str, **headers: str) -> int:
 
 
 async def call_and_wait_for_a_frame(address: str, token: str) -> str:
-    """Make a call as a page would, and leave it open; the result is its id."""
+    """Make a call as a page would, until a line of the log and a frame; give its id."""
     socket = connect(f"{address.replace('http', 'ws', 1)}socket")
     async with coming(socket, token) as page:
         hello = await page.told("hello", runs_here=True)
         await page.ask(type="call", url=hello["url"])
-        return str((await page.told("frame"))["call_id"])
+        call_id = str((await page.told("call"))["call_id"])
+        await page.told("server_line", call_id=call_id)
+        await page.told("frame", call_id=call_id)
+        return call_id
 
 
 def test_a_url_that_cannot_be_dialled_is_refused_at_once(

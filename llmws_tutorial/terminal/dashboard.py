@@ -68,7 +68,7 @@ def _show_troubles() -> None:
     """Print warnings and errors only: what the server logs is on the page."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
-    logging.getLogger().addHandler(handler)
+    logging.basicConfig(format="%(levelname)s: %(message)s", handlers=[handler])
 
 
 def has_browser() -> bool:
