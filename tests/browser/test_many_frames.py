@@ -1,0 +1,62 @@
+"""Frames on the page: soon, and many."""
+
+from statistics import median
+from typing import Final
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.agents import stamper
+from tests.browser.conftest import ServeAgent, Visit
+
+pytestmark = pytest.mark.browser
+SOON_MS: Final = 100
+MANY: Final = 10_000
+MOST_ELEMENTS: Final = 3000
+"""How many elements the page may have, however many frames there are."""
+WATCH: Final = """() => {
+  window.seen = new Map();
+  const look = (text) => {
+    const nowMs = performance.timeOrigin + performance.now();
+    for (const [, stamp] of (text ?? "").matchAll(/<(\\d+\\.\\d{4})>/g)) {
+      if (!window.seen.has(stamp)) window.seen.set(stamp, nowMs);
+    }
+  };
+  new MutationObserver((changes) => {
+    for (const { target, addedNodes } of changes) {
+      look(target.data);
+      for (const node of addedNodes) look(node.textContent);
+    }
+  }).observe(document.querySelector("llmws-wire"), {
+    subtree: true, childList: true, characterData: true,
+  });
+}"""
+DELAYS: Final = "[...seen].map(([stamp, shown]) => shown - Number(stamp) * 1000)"
+
+
+def test_a_frame_is_on_the_page_within_100_ms(visit: Visit, serve_agent: ServeAgent) -> None:
+    page = visit()
+    page.show("Wire")
+    page.page.evaluate(WATCH)
+    page.call(serve_agent(stamper(100, per_s=40)))
+    page.until("store.live.frames.length > 100")
+    delays_ms = page.page.evaluate(DELAYS)
+    page.hang_up()
+    assert len(delays_ms) > 90
+    assert median(delays_ms) < SOON_MS
+    assert sorted(delays_ms)[len(delays_ms) * 9 // 10] < 3 * SOON_MS  # the machine is shared
+
+
+def test_ten_thousand_frames_are_few_elements(visit: Visit, serve_agent: ServeAgent) -> None:
+    page = visit()
+    page.show("Wire")
+    page.call(serve_agent(stamper(MANY, per_s=4000)))
+    page.until(f"store.live.frames.length > {MANY}", timeout_s=30)
+    expect(page.frames).to_contain_text("9999")
+    page.frames.focus()
+    page.page.keyboard.press("Home")
+    expect(page.frames).to_contain_text("Hi.")
+    page.page.keyboard.press("End")
+    expect(page.frames).to_contain_text("9999")
+    assert page.page.evaluate("document.querySelectorAll('*').length") < MOST_ELEMENTS
+    page.hang_up()

@@ -1,0 +1,65 @@
+"""A call that is spoken: what the microphone hears is recognised, what is played is, too."""
+
+from itertools import pairwise
+from typing import Final
+
+import pytest
+
+from llmws_tutorial.dashboard.ears import Recogniser
+from tests.browser.agents import storyteller
+from tests.browser.call_page import CallPage
+from tests.browser.conftest import ServeAgent, Visit
+from tests.browser.sound import Sound, likeness, played
+
+pytestmark = pytest.mark.browser
+STOPS_MS: Final = 300
+"""How long the agent's sound may go on when it was cut."""
+
+
+def talk(page: CallPage) -> None:
+    """Open the microphone; from now on it hears what was recorded."""
+    page.page.get_by_role("button", name="Talk").click()
+
+
+def test_a_whole_call_is_spoken_and_heard(
+    visit_speaking: Visit, agent_url: str, recogniser: Recogniser
+) -> None:
+    page = visit_speaking(1.0, "Are you open on Sunday?", 20.0)
+    page.call(agent_url)
+    page.until("store.live.status.is_callers_turn")
+    talk(page)
+    page.until("store.live.items[2]?.is_over")
+    asked, sound = page.knows("store.live.items[1].sent"), played(page.page)
+    page.hang_up()
+    assert likeness(asked, "Are you open on Sunday?") > 0.7
+    (began_ms, _), *_, (_, ended_ms) = sound.spans_ms
+    middle_ms = middle_of_the_longest_pause_ms(sound)
+    greeting = sound.between(began_ms, middle_ms).words(recogniser)
+    answer = sound.between(middle_ms, ended_ms).words(recogniser)
+    assert likeness(greeting, "How may I help you?") > 0.7
+    assert likeness(answer, "I am sorry, can you say that again?") > 0.7
+
+
+def test_a_caller_who_talks_over_the_agent_cuts_it(
+    visit_speaking: Visit, serve_agent: ServeAgent, recogniser: Recogniser
+) -> None:
+    page = visit_speaking(0.5, "Excuse me, who is the old man?", 20.0)
+    page.note("hush", "speak")
+    page.call(serve_agent(storyteller()))
+    page.until("store.live.items[0]?.words_heard >= 6")
+    talk(page)
+    page.until("store.live.items[0].is_cut")
+    page.until("store.live.items.at(-1).role === 'agent' && store.live.items.at(-1).is_over")
+    story, sound = page.knows("store.live.items[0]"), played(page.page)
+    cut_ms = next(at_ms for at_ms, _ in page.noted("hush") if at_ms > sound.began_ms)
+    answer_ms = next(at_ms for at_ms, _ in page.noted("speak") if at_ms > cut_ms)
+    page.hang_up()
+    assert not sound.between(cut_ms + STOPS_MS, answer_ms).spans_ms
+    told = sound.between(sound.began_ms, cut_ms + STOPS_MS).words(recogniser)
+    assert likeness(told, story["sent"][: story["heard_to"]]) > 0.8
+
+
+def middle_of_the_longest_pause_ms(sound: Sound) -> float:
+    """When (milliseconds since 1970)."""
+    pauses = [(start - end, (start + end) / 2) for (_, end), (start, _) in pairwise(sound.spans_ms)]
+    return max(pauses)[1]
