@@ -65,16 +65,22 @@ def storyteller(*, pause_s: float = 0.1, answer: str = "Yes, I am listening.") -
     return _app(frames, answer)
 
 
-def stamper(count: int, *, per_s: float) -> FastAPI:
+def stamper(count: int, *, per_s: float, is_spoken: bool = False) -> FastAPI:
     """An agent that sends frames which say when they were sent (seconds since 1970)."""
 
+    def frame() -> str:
+        stamp = f"<{time.time():.4f}> "
+        if is_spoken:
+            return says(stamp)
+        return json.dumps({"response_type": "metadata", "metadata": {"stamp": stamp}})
+
     async def frames() -> AsyncIterator[str]:
-        yield says("Hi.", is_complete=True)
+        yield says("Hi.")
         began_s = time.monotonic()
         for number in range(count):
             await asyncio.sleep(began_s + number / per_s - time.monotonic())
-            stamp = {"number": number, "stamp": f"<{time.time():.4f}>"}
-            yield json.dumps({"response_type": "metadata", "metadata": stamp})
+            yield frame()
+        yield says("", is_complete=True)
 
     return _app(frames, "Yes.")
 

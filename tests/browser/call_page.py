@@ -1,5 +1,6 @@
 """The page as its user knows it: by names and roles, as a screen reader tells them."""
 
+import re
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -43,11 +44,15 @@ class CallPage:
 
     def _listen(self, said: ConsoleMessage) -> None:
         if said.type == "error":
-            self.complaints.append(f"logged {said.text}")
+            self.complaints.append(f"logged {said.text} ({said.location['url']})")
 
     def _look(self, url: str) -> None:
         if not url.startswith(("data:", "blob:")) and _host(url) != self._host:
             self.complaints.append(f"asked {url}")
+
+    def forgive(self, pattern: str) -> None:
+        """Forget the complaints in which a regular expression is found."""
+        self.complaints[:] = [one for one in self.complaints if not re.search(pattern, one)]
 
     @property
     def call_button(self) -> Locator:

@@ -20,8 +20,10 @@ def proxied(port: int) -> Iterator[str]:
     try:
         starting = asyncio.start_server(lambda *ends: _pass(port, *ends), "127.0.0.1", 0)
         server = asyncio.run_coroutine_threadsafe(starting, loop).result(10)
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{PREFIX}"
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{PREFIX}"
+        finally:
+            asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)

@@ -98,5 +98,5 @@ def test_who_comes_without_the_token_is_told_what_to_do(
     dashboard: Dashboard, visit: Visit, token: str
 ) -> None:
     page = visit(at=dashboard.server.url + token)
-    expect(page.page.get_by_text("token")).to_be_visible()
+    expect(page.page.get_by_text("This address is not of this start")).to_be_visible()
     assert page.knows("store.hello") is None

@@ -38,11 +38,10 @@ def test_a_frame_is_on_the_page_within_100_ms(visit: Visit, serve_agent: ServeAg
     page = visit()
     page.show("Wire")
     page.page.evaluate(WATCH)
-    page.call(serve_agent(stamper(100, per_s=40)))
-    page.until("store.live.frames.length > 100")
+    page.call(serve_agent(stamper(100, per_s=40, is_spoken=True)))
+    page.until("window.seen.size >= 90")
     delays_ms = page.page.evaluate(DELAYS)
     page.hang_up()
-    assert len(delays_ms) > 90
     assert median(delays_ms) < SOON_MS
     assert sorted(delays_ms)[len(delays_ms) * 9 // 10] < 3 * SOON_MS  # the machine is shared
 
@@ -52,11 +51,12 @@ def test_ten_thousand_frames_are_few_elements(visit: Visit, serve_agent: ServeAg
     page.show("Wire")
     page.call(serve_agent(stamper(MANY, per_s=4000)))
     page.until(f"store.live.frames.length > {MANY}", timeout_s=30)
-    expect(page.frames).to_contain_text("9999")
     page.frames.focus()
     page.page.keyboard.press("Home")
-    expect(page.frames).to_contain_text("Hi.")
+    expect(page.frames.get_by_text("Hi.")).to_be_in_viewport()
     page.page.keyboard.press("End")
-    expect(page.frames).to_contain_text("9999")
+    expect(page.frames.get_by_role("row", selected=True)).to_be_in_viewport()
+    selected = page.frames.get_by_role("row", selected=True).get_attribute("aria-rowindex")
+    assert int(selected or 0) > MANY
     assert page.page.evaluate("document.querySelectorAll('*').length") < MOST_ELEMENTS
     page.hang_up()
