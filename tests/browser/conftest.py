@@ -2,47 +2,24 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
-from llmws_tutorial.dashboard import Access, Desk, Shelf, create_dashboard
 from llmws_tutorial.dashboard.ears import Recogniser
 from llmws_tutorial.dashboard.mouth import NeuralVoice
-from llmws_tutorial.notebook.runtime import Server, serve
+from llmws_tutorial.notebook.runtime import serve
 from llmws_tutorial.steps import step3
 from tests.browser.call_page import CallPage
 from tests.browser.chromium import launched, with_microphone
-from tests.browser.sound import TAP, tapped, write_recording
+from tests.browser.served import PATIENCE_MS, Dashboard, Visit, served, visits
+from tests.browser.sound import write_recording
 
-PATIENCE_MS: Final = 15_000
-"""How long a test waits for anything on a page."""
-Visit = Callable[..., CallPage]
 ServeAgent = Callable[[FastAPI], str]
 Launch = Callable[..., Browser]
-
-
-@dataclass(frozen=True)
-class Dashboard:
-    """A dashboard that is being served.
-
-    Attributes:
-        server: its server.
-        access: its locks.
-    """
-
-    server: Server
-    access: Access
-
-    @property
-    def address(self) -> str:
-        """The address that its user is told."""
-        return f"{self.server.url}#{self.access.token}"
 
 
 @pytest.fixture(scope="session")
@@ -96,11 +73,8 @@ def agent_url(serve_agent: ServeAgent) -> str:
 
 @pytest.fixture
 def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
-    access = Access()
-    desk = Desk(shelf=Shelf(tmp_path / "calls"))
-    app = tapped(create_dashboard(desk, access))
-    with serve(app, name="dashboard", show_log=False) as server:
-        yield Dashboard(server, access)
+    with served(tmp_path / "calls") as started:
+        yield started
 
 
 @pytest.fixture
@@ -122,23 +96,3 @@ def visit_speaking(
 
     with visits(dashboard) as opened:
         yield start
-
-
-@contextlib.contextmanager
-def visits(dashboard: Dashboard) -> Iterator[Visit]:
-    """Hand out a function that opens the dashboard in a browser; at the end all was well."""
-    pages: list[CallPage] = []
-    with contextlib.ExitStack() as contexts:
-
-        def start(browser: Browser, *, at: str | None = None, **options: Any) -> CallPage:
-            context = browser.new_context(**options)
-            contexts.callback(context.close)
-            context.set_default_timeout(PATIENCE_MS)
-            context.add_init_script(path=TAP)
-            page = CallPage(context.new_page(), at or dashboard.server.url)
-            pages.append(page)
-            page.open(at or dashboard.address)
-            return page
-
-        yield start
-        assert [complaint for page in pages for complaint in page.complaints] == []

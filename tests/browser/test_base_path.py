@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Dashboard, Visit
 from tests.browser.proxy import PREFIX, proxied
+from tests.browser.served import Dashboard, Visit
 
 pytestmark = pytest.mark.browser
 

@@ -1,12 +1,15 @@
 """A call that is made with the mouse and by typing, and what may happen to its page."""
 
+import time
+
 import pytest
 from playwright.sync_api import expect
 
 from llmws_tutorial.dashboard.ears import Recogniser
 from tests.browser.agents import STORY, mortal, storyteller
 from tests.browser.chromium import WITHOUT_CLICK
-from tests.browser.conftest import Dashboard, Launch, ServeAgent, Visit, visits
+from tests.browser.conftest import Launch, ServeAgent
+from tests.browser.served import Dashboard, Visit, visits
 from tests.browser.sound import likeness, played
 
 pytestmark = pytest.mark.browser
@@ -27,6 +30,16 @@ def test_a_call_is_made_typed_and_ended(visit: Visit, agent_url: str) -> None:
     assert page.knows("store.live.status.ended") == "user_hangup"
 
 
+def test_who_hangs_up_silences_the_agent_in_mid_word(visit: Visit, serve_agent: ServeAgent) -> None:
+    page = visit()
+    page.call(serve_agent(storyteller()))
+    page.until("store.live.items[0]?.words_heard >= 3")
+    hung_up_ms = time.time() * 1000
+    page.hang_up()
+    page.page.wait_for_timeout(500)  # in which there could be more of it
+    assert played(page.page).spans_ms[-1][1] < hung_up_ms + 500
+
+
 def test_a_server_that_dies_in_mid_call_ends_it_in_words(visit: Visit) -> None:
     page = visit()
     with mortal() as (url, kill):
@@ -36,6 +49,20 @@ def test_a_server_that_dies_in_mid_call_ends_it_in_words(visit: Visit) -> None:
         expect(page.call_button).to_be_enabled(timeout=30_000)
     assert page.knows("store.live.status.is_over")
     expect(page.conversation).to_contain_text("websocket")
+
+
+def test_a_browser_that_holds_the_sound_back_asks_for_a_click(
+    visit: Visit, serve_agent: ServeAgent
+) -> None:
+    page = visit()
+    page.call(serve_agent(storyteller()))
+    page.until("store.live.items[0]?.words_heard >= 3")
+    page.page.reload()
+    page.page.get_by_role("button", name="Let it sound").click()
+    began = page.knows("store.live.items[0].words_heard")
+    page.until(f"store.live.items[0].words_heard >= {began + 6}")
+    assert played(page.page).lasted_s > 1
+    page.hang_up()
 
 
 def test_a_reload_in_mid_call_goes_on_in_mid_sentence(

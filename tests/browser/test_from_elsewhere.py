@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import REBOUND
-from tests.browser.conftest import Dashboard, Visit
+from tests.browser.served import Dashboard, Visit
 
 pytestmark = pytest.mark.browser
 JOIN: Final = """([url, token]) => new Promise((done) => {

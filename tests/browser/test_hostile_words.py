@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 
 from tests.agents import agent_that
 from tests.browser.call_page import PANELS, CallPage
-from tests.browser.conftest import ServeAgent, Visit
+from tests.browser.conftest import ServeAgent
+from tests.browser.served import Visit
 
 pytestmark = pytest.mark.browser
 MARKUP: Final = (

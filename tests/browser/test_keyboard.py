@@ -7,7 +7,8 @@ from playwright.sync_api import expect
 
 from tests.browser.agents import storyteller
 from tests.browser.call_page import CallPage
-from tests.browser.conftest import ServeAgent, Visit
+from tests.browser.conftest import ServeAgent
+from tests.browser.served import Visit
 
 pytestmark = pytest.mark.browser
 FOCUSED: Final = """() => {

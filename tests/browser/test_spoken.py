@@ -8,7 +8,8 @@ import pytest
 from llmws_tutorial.dashboard.ears import Recogniser
 from tests.browser.agents import storyteller
 from tests.browser.call_page import CallPage
-from tests.browser.conftest import ServeAgent, Visit
+from tests.browser.conftest import ServeAgent
+from tests.browser.served import Visit
 from tests.browser.sound import Sound, likeness, played
 
 pytestmark = pytest.mark.browser

@@ -4,7 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.agents import STORY, storyteller
-from tests.browser.conftest import ServeAgent, Visit
+from tests.browser.conftest import ServeAgent
+from tests.browser.served import Visit
 from tests.browser.sound import played
 
 pytestmark = pytest.mark.browser
