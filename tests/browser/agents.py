@@ -65,8 +65,15 @@ def storyteller(*, pause_s: float = 0.1, answer: str = "Yes, I am listening.") -
     return _app(frames, answer)
 
 
-def stamper(count: int, *, per_s: float, is_spoken: bool = False) -> FastAPI:
-    """An agent that sends frames which say when they were sent (seconds since 1970)."""
+def stamper(count: int, *, per_s: float, at_once: int = 0, is_spoken: bool = False) -> FastAPI:
+    """An agent that sends frames which say when they were sent (seconds since 1970).
+
+    Args:
+        count: how many frames.
+        per_s: how many a second.
+        at_once: how many of them come at once, as the first.
+        is_spoken: whether the agent speaks them.
+    """
 
     def frame() -> str:
         stamp = f"<{time.time():.4f}> "
@@ -78,7 +85,7 @@ def stamper(count: int, *, per_s: float, is_spoken: bool = False) -> FastAPI:
         yield says("Hi.")
         began_s = time.monotonic()
         for number in range(count):
-            await asyncio.sleep(began_s + number / per_s - time.monotonic())
+            await asyncio.sleep(began_s + (number - at_once) / per_s - time.monotonic())
             yield frame()
         yield says("", is_complete=True)
 

@@ -28,11 +28,18 @@
     let startMs = null; // when the context's clock was 0, in milliseconds since 1970
     context.addEventListener("statechange", () => (startMs = null)); // the clock stood still
     worklet.port.onmessage = ({ data: { at, samples } }) => {
-      startMs ??= performance.timeOrigin + performance.now() - context.currentTime * 1000;
+      startMs ??= startOf(context);
       window.soundTap.rate = context.sampleRate;
       window.soundTap.blocks.push({ atMs: startMs + at * 1000, samples });
     };
     connect.call(tap, worklet);
+  }
+
+  /** What is rendered now sounds a little later: the clock is that of the loudspeaker. */
+  function startOf(context) {
+    const { contextTime, performanceTime } = context.getOutputTimestamp();
+    if (performanceTime > 0) return performance.timeOrigin + performanceTime - contextTime * 1000;
+    return performance.timeOrigin + performance.now() - context.currentTime * 1000;
   }
 
   window.soundTap.take = () => {

@@ -51,20 +51,6 @@ def test_a_server_that_dies_in_mid_call_ends_it_in_words(visit: Visit) -> None:
     expect(page.conversation).to_contain_text("websocket")
 
 
-def test_a_browser_that_holds_the_sound_back_asks_for_a_click(
-    visit: Visit, serve_agent: ServeAgent
-) -> None:
-    page = visit()
-    page.call(serve_agent(storyteller()))
-    page.until("store.live.items[0]?.words_heard >= 3")
-    page.page.reload()
-    page.page.get_by_role("button", name="Let it sound").click()
-    began = page.knows("store.live.items[0].words_heard")
-    page.until(f"store.live.items[0].words_heard >= {began + 6}")
-    assert played(page.page).lasted_s > 1
-    page.hang_up()
-
-
 def test_a_reload_in_mid_call_goes_on_in_mid_sentence(
     dashboard: Dashboard, serve_agent: ServeAgent, launch: Launch, recogniser: Recogniser
 ) -> None:
