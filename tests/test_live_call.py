@@ -220,6 +220,18 @@ def test_what_goes_wrong_goes_wrong(tmp_path: Path) -> None:
     follow(Polite(), tmp_path, talk)
 
 
+def test_a_call_that_was_dialled_again_says_whose_turn_it_is(tmp_path: Path) -> None:
+    async def talk(call: Followed) -> None:
+        await call.until_over(turn=0)
+        call.call.go_wrong(Fault("drop_line"))
+        await call.until("status", lambda status: status["connections"] == 2)
+
+    call = follow(Polite(), tmp_path, talk)
+    says = [status["says"] for status in call.of("status") if status["connections"] == 2]
+    assert "the caller's turn" in says
+    assert "open" not in says
+
+
 def test_before_it_is_open_there_is_nobody_to_talk_to(tmp_path: Path) -> None:
     async def run() -> Followed:
         async with asyncio.timeout(PATIENCE_S), stuck() as url:

@@ -154,7 +154,9 @@ class LiveCall:
 
     def _progress(self, attempt: int, reached: Stage | CannotConnect) -> None:
         tries = f" (attempt {attempt} of {ATTEMPTS})"
-        if isinstance(reached, Stage):
+        if reached is Stage.OPEN and self._line is not None:
+            self.view.stage = self.view.likely_fix = ""  # dialled again: the call goes on
+        elif isinstance(reached, Stage):
             self.view.stage = f"{reached.value}{tries if attempt > 1 else ''}"
             self.view.likely_fix = likely_fix(reached)
         else:

@@ -3,6 +3,7 @@
 import { ending, reason } from "./endings.js";
 import { h, ms, size } from "./dom.js";
 
+const LOST = "the connection is lost"; // how the line of the log begins where the platform dials again
 const LONG = 1200; // characters, from which on an utterance scrolls by itself
 
 /** The first characters of a text as Python counts them: an emoji is one. */
@@ -34,7 +35,7 @@ export function isShown(item, call) {
 /** An item in one line, for a screen reader. */
 export function line(item, call) {
   if (item.role === "user") return `${caller(call)}: ${item.sent}`;
-  if (item.sent === "") return "Agent: nothing was sent";
+  if (item.sent === "") return `Agent: ${silence(item, call)}`;
   const [heard, rest] = cut(item.sent, item.heard_to);
   if (!rest.trim()) return `Agent: ${heard}`;
   return `Agent${item.is_cut ? ", interrupted" : ""}: ${heard} Not heard: ${rest}`;
@@ -78,7 +79,7 @@ function action(item, call) {
 
 /** What was said; of the agent's words, what was heard apart from the rest. */
 function text(item, call) {
-  if (item.sent === "") return h("p", { class: "muted" }, isFinal(item, call) ? "nothing was sent" : "…");
+  if (item.sent === "") return h("p", { class: "muted" }, silence(item, call));
   const isLong = item.sent.length > LONG;
   const more = item.size - [...item.sent].length;
   const end = more > 0 ? h("span", { class: "fact" }, ` and ${size(more)} characters more`) : null;
@@ -87,6 +88,14 @@ function text(item, call) {
   if (item.role === "user") return h("p", properties, item.sent, end);
   const [heard, rest] = cut(item.sent, item.heard_to);
   return h("p", properties, heard, mark(item, heard), left(item, rest, call), end);
+}
+
+/** Why there are no words yet, or never were; an error in a server's handler mostly shows as a lost line. */
+function silence(item, call) {
+  const lost = call.log.find(({ at_s: at, text }) => at >= item.asked_at_s && text.startsWith(LOST));
+  const isIts = lost && call.items.findLast(({ asked_at_s: at }) => at <= lost.at_s) === item;
+  if (isIts) return "nothing was sent: the line was lost, and the platform dialled again; if the server lost it, its log says why";
+  return isFinal(item, call) ? "nothing was sent" : "…";
 }
 
 function mark(item, heard) {

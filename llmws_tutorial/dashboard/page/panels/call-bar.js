@@ -164,7 +164,7 @@ class CallBar extends HTMLElement {
     const [kind, text] = this.#words(status, isDialling);
     this.#state.dataset.kind = kind;
     put(this.#state, text);
-    put(this.#turn, store.isConnected && store.isCalling && status.is_open ? status.says : "");
+    put(this.#turn, store.isConnected && store.isCalling && status.is_open ? turn(status) : "");
   }
 
   /** What the status line says, and how it looks. */
@@ -202,6 +202,11 @@ class CallBar extends HTMLElement {
       status.likely_fix ? h("p", {}, `What mostly helps: ${status.likely_fix}`) : null,
     );
   }
+}
+
+/** Where an open call stands, and whether it is still on its first connection. */
+function turn({ says, connections }) {
+  return connections > 1 ? `${says}, on connection ${connections}: the line was lost` : says;
 }
 
 /** Set a text, unless it is there: what is set again is read out again. */

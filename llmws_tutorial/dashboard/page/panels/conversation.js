@@ -48,7 +48,7 @@ class Conversation extends HTMLElement {
     store.on("connected", () => this.#all());
     store.on("shown", () => this.#all());
     store.on("item", (event) => this.#change(event));
-    store.on("status", () => this.#change({}));
+    for (const type of ["status", "line"]) store.on(type, () => this.#change({}));
     store.on("ears", (event) => {
       this.#ears = event.is_over ? null : event.text;
       this.#change({});
