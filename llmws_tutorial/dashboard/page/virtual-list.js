@@ -98,7 +98,7 @@ export class VirtualList {
     const scroller = this.#scroller;
     new ResizeObserver(() => this.#measure()).observe(scroller);
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    scroller.addEventListener("wheel", ({ deltaY }) => deltaY < 0 && this.#setFollowing(false), { passive: true });
+    scroller.addEventListener("wheel", ({ deltaY }) => deltaY < 0 && scroller.scrollTop > 0 && this.#setFollowing(false), { passive: true });
     scroller.addEventListener("pointerdown", () => this.#setFollowing(false), { passive: true });
     scroller.addEventListener("keydown", (event) => this.#press(event));
     this.#body.addEventListener("click", ({ target }) => {
@@ -134,11 +134,13 @@ export class VirtualList {
     const isDown = scrollTop > this.#lastTop;
     this.#lastTop = scrollTop;
     const left = scrollHeight - clientHeight - scrollTop;
-    this.#setFollowing(isDown && left < NEAR * this.#rowHeight);
+    const isStill = this.#isFollowing && left < 1; // a list with less to scroll is moved up by the browser
+    this.#setFollowing(isStill || (isDown && left < NEAR * this.#rowHeight));
     this.refresh();
   }
 
   #measure() {
+    this.#lastTop = this.#scroller.scrollTop; // where a new size has moved it, nobody has scrolled
     const probe = this.#body.appendChild(this.#newRow());
     this.#rowHeight = probe.offsetHeight || this.#rowHeight;
     probe.remove();
