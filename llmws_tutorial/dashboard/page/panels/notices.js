@@ -18,6 +18,7 @@ class Notices extends HTMLElement {
     }
     store.on("locked", () => this.#put("locked"));
     store.on("trouble", ({ text }) => this.#complain(text));
+    store.on("call", () => this.#troubles.replaceChildren()); // what a refused one said is past
     store.on("confirm", (event) => this.#ask(event));
     player.addEventListener("blocked", () => this.#show());
   }
@@ -67,7 +68,7 @@ class Notices extends HTMLElement {
     return h("button", { type: "button", class: "button", onclick }, text);
   }
 
-  /** Show a trouble until it is dismissed; the same one is shown once. */
+  /** Show a trouble until it is dismissed or a call begins; the same one is shown once. */
   #complain(text) {
     const same = [...this.#troubles.children].find((one) => one.firstChild.textContent === text);
     same?.remove();

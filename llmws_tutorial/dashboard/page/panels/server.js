@@ -17,6 +17,7 @@ class ServerLog extends HTMLElement {
   #parts = {};
   #shown = 0; // how many of the lines were looked at
   #isDue = false;
+  #isAtEnd = true; // the end is in view, or was when the panel was
 
   connectedCallback() {
     this.#gone = new AbortController();
@@ -52,7 +53,7 @@ class ServerLog extends HTMLElement {
     parts.list = h("ol", { class: "log mono", role: "list" });
     parts.scroll = h(
       "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Log of the server" },
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Log of the server", onscroll: () => this.#scrolled() },
       parts.list,
     );
     parts.bar = h(
@@ -64,6 +65,16 @@ class ServerLog extends HTMLElement {
       parts.count,
     );
     this.replaceChildren(h("h2", {}, "Server"), parts.bar, parts.empty, parts.scroll);
+    new ResizeObserver(() => this.#toEnd()).observe(parts.scroll); // also when its tab is shown
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#parts.scroll;
+    if (clientHeight > 0) this.#isAtEnd = scrollHeight - scrollTop - clientHeight < 30;
+  }
+
+  #toEnd() {
+    if (this.#isAtEnd) this.#parts.scroll.scrollTop = this.#parts.scroll.scrollHeight;
   }
 
   #toggleErrors() {
@@ -103,7 +114,6 @@ class ServerLog extends HTMLElement {
   /** Show the lines that are new, and keep to the end where the end was in view. */
   #show() {
     const { bar, empty, list, scroll, count } = this.#parts;
-    const isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 30;
     const lines = store.serverLines;
     const fresh = lines.slice(this.#shown).filter((line) => this.#passes(line));
     list.append(...fresh.slice(-MOST).map(item));
@@ -115,7 +125,7 @@ class ServerLog extends HTMLElement {
     empty.textContent = emptyText(lines.length);
     const older = list.children.length === MOST ? `, the latest ${MOST} are shown` : "";
     count.textContent = `${lines.length} ${lines.length === 1 ? "line" : "lines"}${older}`;
-    if (isAtEnd) scroll.scrollTop = scroll.scrollHeight;
+    this.#toEnd();
   }
 }
 
