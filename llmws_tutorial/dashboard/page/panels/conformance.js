@@ -22,6 +22,7 @@ class Conformance extends HTMLElement {
   #parts = {};
   #groups = new Map(); // by id: {box, list, count}
   #items = new Map(); // of the findings, by the check's id
+  #chosen = recall(STEP);
   #order = new Map(); // place of a check in the catalogue, by its id
 
   connectedCallback() {
@@ -95,23 +96,29 @@ class Conformance extends HTMLElement {
   }
 
   #welcome() {
-    const { checks, runs_here: runsHere } = store.hello;
+    const { checks } = store.hello;
     this.#order = new Map(checks.map(({ id }, place) => [id, place]));
     const { which, step } = this.#parts;
     fillChecks(which, checks);
     const steps = [...new Set(checks.map((check) => check.step))].sort();
-    const chosen = step.value || recall(STEP) || (runsHere ? GUIDE : ALL);
     fill(
       step,
       h("option", { value: ALL }, "no step: hold it to all"),
       [...new Set([...steps, GUIDE])].sort().map((one) => h("option", { value: one }, `step ${one} of the lessons`)),
     );
-    step.value = chosen;
-    this.#takeStep();
+    this.#proposeStep();
     this.#showRun();
   }
 
+  /** What nobody has chosen: a server that runs here is one of the lessons, any other is held to all. */
+  #proposeStep() {
+    const isOfLessons = store.hello.runs_here && store.url === store.hello.url;
+    this.#parts.step.value = this.#chosen ?? (isOfLessons ? GUIDE : ALL);
+    this.#takeStep();
+  }
+
   #run(prefix = this.#parts.which.value) {
+    this.#proposeStep(); // the server may be another one by now
     const prefixes = prefix ? [prefix] : [];
     connection.send({ type: "check", url: store.url, prefixes, profile: this.#parts.profile.value });
   }
@@ -122,9 +129,11 @@ class Conformance extends HTMLElement {
   }
 
   #chooseStep() {
-    remember(STEP, this.#parts.step.value);
+    this.#chosen = this.#parts.step.value;
+    remember(STEP, this.#chosen);
     this.#takeStep();
     for (const finding of store.findings.values()) this.#place(finding);
+    this.#showStatus();
     this.#showCounts();
   }
 
@@ -207,7 +216,8 @@ class Conformance extends HTMLElement {
     empty.textContent =
       "Run the checks: each calls the server of the call bar on a connection of its own, plays one situation, " +
       "and says what was required, what came, and how to mend it. All of them take less than a minute, with a server that answers.";
-    says.textContent = saysOf(check, isRunning);
+    const later = [...store.findings.values()].filter((finding) => this.#groupOf(finding) === "later").length;
+    says.textContent = saysOf(check, isRunning, later);
     absence.hidden = !check?.absence;
     fill(
       absence,
@@ -219,12 +229,13 @@ class Conformance extends HTMLElement {
   }
 }
 
-function saysOf(check, isRunning) {
+function saysOf(check, isRunning, later) {
   if (check === null) return "";
   const whom = `${check.url}, profile ${check.profile}`;
   if (isRunning) return `Checking ${whom}.`;
   if (check.absence) return `No check could be tried at ${whom}.`;
-  return check.is_over ? `${check.summary}. Checked ${whom}.` : "";
+  const rest = later > 0 ? ` Of those that are not ok, ${later} belong to later steps: nothing to mend so far.` : "";
+  return `${check.summary}.${rest} Checked ${whom}.`;
 }
 
 function choice(label, select) {
