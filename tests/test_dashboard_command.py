@@ -113,6 +113,7 @@ async def call_and_wait_for_a_frame(address: str, token: str) -> str:
     socket = connect(f"{address.replace('http', 'ws', 1)}socket")
     async with coming(socket, token) as page:
         hello = await page.told("hello", runs_here=True)
+        assert "no model" in hello["about"]
         await page.ask(type="call", url=hello["url"])
         call_id = str((await page.told("call"))["call_id"])
         await page.told("server_line", call_id=call_id)

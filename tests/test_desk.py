@@ -871,7 +871,8 @@ def test_a_server_that_takes_the_place_of_another_is_proposed_and_its_log_follow
             await page.until("server_line", text="three")
             assert "too late" not in [line["text"] for line in page.told("server_line")]
             opened.desk.point_at("ws://z/")
-            assert not (await page.until("hello", url="ws://z/"))["runs_here"]
+            hello = await page.until("hello", url="ws://z/")
+            assert (hello["runs_here"], hello["about"]) == (False, "")
 
     on_desk(tmp_path, talk, log=first)
 

@@ -58,6 +58,7 @@ class Desk:
         *,
         shelf: Shelf,
         url: str = "",
+        about: str = "",
         log: ServerLog | None = None,
         sound: Sound | None = None,
     ) -> None:
@@ -66,10 +67,12 @@ class Desk:
         Args:
             shelf: where calls are kept.
             url: the server that pages propose to call.
+            about: what a caller should know of that server, in a sentence.
             log: the log of that server, if it runs in this process.
             sound: who speaks and who listens; None: the best that is installed.
         """
         self.url = url
+        self._about = about
         self.shelf = shelf
         self._log = log
         self._loop: asyncio.AbstractEventLoop
@@ -298,7 +301,8 @@ class Desk:
         return {"type": "history", "calls": self.shelf.list()}
 
     def _point_at(self, url: str, log: ServerLog | None) -> None:
-        is_new, self.url, self._log = log is not self._log, url, log
+        is_new, self._log = log is not self._log, log
+        self.url, self._about = url, ""
         if is_new:
             self._lines.clear()
             self._follow(log)
@@ -331,6 +335,7 @@ class Desk:
             "type": "hello",
             "version": __version__,
             "url": self.url,
+            "about": self._about,
             "runs_here": self._log is not None,
             "folder": str(self.shelf.folder),
             "phrases": list(PHRASES),

@@ -22,6 +22,9 @@ from llmws_tutorial.steps import step3
 
 PORT: Final = 3001
 """Where the dashboard is, unless it is said otherwise."""
+STEP3: Final = (
+    "That is the server of step 3: it has no model, and answers the same whatever you say."
+)
 
 
 def open_dashboard(
@@ -50,6 +53,7 @@ def open_dashboard(
         desk = Desk(
             shelf=shelf,
             url=url or (server.websocket_url if server else ""),
+            about=STEP3 if server else "",
             log=server.log if server else None,
         )
         page = f"http://127.0.0.1:{listener.getsockname()[1]}/"

@@ -126,7 +126,8 @@ class Conversation extends HTMLElement {
   }
 
   #nothing() {
-    return this.#note('No call yet. "Make a web call" dials the server above: you hear its agent, and read here what it says.');
+    const what = 'No call yet. "Make a web call" dials the server above: you hear its agent, and read here what it says.';
+    return this.#note(store.hello?.about && store.url === store.hello.url ? `${what} ${store.hello.about}` : what);
   }
 
   #note(text) {
@@ -157,12 +158,17 @@ class Conversation extends HTMLElement {
     const { opened } = store;
     this.#bar.hidden = opened === null;
     if (opened === null) return;
-    const when = opened.started_ms ? `of ${new Date(opened.started_ms).toLocaleString()}` : "from the disk";
+    const start = new Date(opened.started_ms).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
     fill(
       this.#bar,
-      h("p", {}, `You look at a call ${when}.`),
-      h("button", { type: "button", class: "button", onclick: () => store.showLive() }, "Back to the live call"),
+      h("p", {}, opened.started_ms ? `A call of ${start}, from the disk.` : "A call from the disk."),
+      h("button", { type: "button", class: "button", onclick: () => store.showLive() }, this.#wayBack()),
     );
+  }
+
+  #wayBack() {
+    if (store.isCalling) return "Back to the live call";
+    return store.live ? "Back to the last call" : "Close it";
   }
 
   /** What is recognised of a voice, for as long as it is not an utterance in the list. */
