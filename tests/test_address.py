@@ -97,7 +97,7 @@ def test_a_url_that_looks_right_wants_no_repair(url: str) -> None:
         ("http://host/call.html", "this is the address of a web page"),
         ("wss://127.0.0.1:3000/x/", "a server on this machine is called with ws://, not wss://"),
         ("wss://[::1]:3000/x/", "a server on this machine is called with ws://, not wss://"),
-        ("https://localhost/x/", "a server on this machine is called with ws://, not wss://"),
+        ("https://localhost/x/", "a server on this machine is called with ws://, not https://"),
         ("wss://my.localhost/x/", "a server on this machine is called with ws://, not wss://"),
     ],
 )

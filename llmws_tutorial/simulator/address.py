@@ -50,7 +50,7 @@ def hints(url: str) -> list[str]:
     if _PAGE.search(f"{host}{parts.path}"):
         found.append("this is the address of a web page: the path of the calls is wanted")
     if _SCHEMES[parts.scheme] == "wss" and _is_loopback(host):
-        found.append("a server on this machine is called with ws://, not wss://")
+        found.append(f"a server on this machine is called with ws://, not {parts.scheme}://")
     return found
 
 
