@@ -198,7 +198,7 @@ function facts(call, isLive) {
     count(call.turns, "turn"),
     count(call.frames, "frame"),
     call.dropped ? h("span", { class: "badge bad" }, `${call.dropped} dropped`) : null,
-    call.llm_p50_ms == null ? null : `llm p50 ${ms(call.llm_p50_ms)}`,
+    call.llm_p50_ms == null ? null : h("span", { class: "history-number" }, `llm p50 ${ms(call.llm_p50_ms)}`),
     h("span", { class: "mono" }, call.ended ?? (isLive ? "goes on" : "has no end")),
   ];
   return told.filter((part) => part !== null).flatMap((part, n) => (n ? [" · ", part] : [part]));
