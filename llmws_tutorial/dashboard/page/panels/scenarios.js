@@ -124,6 +124,9 @@ class Scenarios extends HTMLElement {
   #setOutcome(outcome) {
     this.#outcomes.set(outcome.name, outcome);
     this.#show();
+    const { own, ownRow } = this.#parts;
+    const isAwaited = outcome.name === OWN && own.contains(document.activeElement);
+    if (isAwaited) ownRow.outcome.scrollIntoView({ block: "nearest" }); // it is below the text and its buttons
   }
 
   #show() {
