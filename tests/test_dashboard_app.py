@@ -172,12 +172,15 @@ def test_whoever_shows_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.Mon
     assert on_board(tmp_path, close_code) == app.FORBIDDEN
 
 
+@pytest.mark.parametrize("is_torn", [False, True])
 def test_whoever_leaves_without_a_word_leaves_nothing_behind(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, is_torn: bool
 ) -> None:
     async def dial(opened: Board) -> None:
-        async with opened.socket():
-            pass
+        async with opened.socket() as ws:
+            if is_torn:
+                ws.transport.abort()
+        assert (await opened.get("/")).status_code == 200  # by then it was noticed
 
     on_board(tmp_path, dial)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []

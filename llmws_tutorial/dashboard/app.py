@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.datastructures import Headers
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
@@ -67,7 +67,7 @@ def create_dashboard(desk: Desk, access: Access) -> App:
         if await _shows_token(ws, access):
             await _serve(ws, desk)
         else:
-            await ws.close(FORBIDDEN, "not the token of this start")
+            await _close(ws, FORBIDDEN, "not the token of this start")
 
     @app.get("/calls/{call_id}.jsonl")
     async def recording(request: Request, call_id: str) -> Response:
@@ -148,9 +148,14 @@ async def _serve(ws: WebSocket, desk: Desk) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     if tab.lost.is_set():
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                await ws.close(LATE, "the page reads too slowly")
+        await _close(ws, LATE, "the page reads too slowly")
+
+
+async def _close(ws: WebSocket, code: int, why: str) -> None:
+    """Close the socket of a page, which may be gone by now, or not read."""
+    with contextlib.suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
+        async with asyncio.timeout(CLOSE_S):
+            await ws.close(code, why)
 
 
 async def _read(ws: WebSocket, desk: Desk, tab: Tab) -> None:
