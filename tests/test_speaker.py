@@ -411,6 +411,16 @@ def test_a_browser_that_reports_nothing_is_not_waited_for_for_ever() -> None:
     assert phone.words[-1] == ("do.", round(REPORT_S + 1, 2))
 
 
+def test_a_browser_that_reports_nothing_new_is_not_waited_for_for_ever() -> None:
+    async def script(phone: Phone) -> None:
+        hearing = asyncio.create_task(phone.hear(turn_of("Yes we do.")))
+        while not hearing.done():
+            await asyncio.sleep(1)
+            phone.speaker.report(0, 0)
+
+    assert on(lambda: Phone("browser"), script).words[-1] == ("do.", round(REPORT_S + 1, 2))
+
+
 def test_where_no_browser_listens_nobody_waits_for_its_report() -> None:
     async def script(phone: Phone) -> None:
         phone.speaker.listen(None)

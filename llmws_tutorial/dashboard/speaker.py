@@ -175,11 +175,12 @@ class Speaker:
         if self.kind != "browser" or not found or found[0].is_over or found[0].began_s is None:
             return
         piece = found[0]
-        self._stop_alarm()
         known = min(words, len(piece.starts))
-        if known > len(piece.words_s):  # the last of them is being spoken, the others were
-            piece.words_s = [*[0.0] * (known - 1), 1 / WORDS_PER_S]
-            self.go_on()
+        if known <= len(piece.words_s):
+            return  # who tells nothing new is not waited for
+        self._stop_alarm()
+        piece.words_s = [*[0.0] * (known - 1), 1 / WORDS_PER_S]  # the last one is being spoken
+        self.go_on()
         if known < len(piece.starts):
             self._set_alarm(piece)
 
