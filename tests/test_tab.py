@@ -105,6 +105,15 @@ def test_a_page_that_reads_nothing_is_lost_and_told_no_more(
     asyncio.run(run())
 
 
+def test_a_call_that_is_larger_than_all_that_may_wait_is_told_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("llmws_tutorial.dashboard.tab.MOST_WAITING", 100)
+    monkeypatch.setattr("llmws_tutorial.dashboard.tab.MOST_COUNTED", 50)
+    call = {"type": "call", "frames": ["x" * 200]}
+    assert sent(*[lambda tab: tab.tell(call)] * 3) == [[call]] * 3
+
+
 def test_what_was_written_waits_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmws_tutorial.dashboard.tab.MOST_WAITING", 100)
     messages = sent(*[lambda tab: tab.play(1, bytes(90))] * 3)

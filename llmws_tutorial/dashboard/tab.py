@@ -10,6 +10,8 @@ from llmws_tutorial.dashboard.view import Event
 
 MOST_WAITING: Final = 2**26
 """How much may wait for a page that does not read (bytes); then it is lost, and comes back."""
+MOST_COUNTED: Final = MOST_WAITING // 2
+"""What one event counts at most: a page could never open a call that was flooded (bytes)."""
 AT_ONCE: Final = 500
 """How many events go out in one message."""
 
@@ -78,14 +80,14 @@ class Tab:
 
     def _take(self) -> str | bytes:
         item = self._waiting.popleft()
-        self._waiting_bytes -= len(item)
+        self._waiting_bytes -= min(len(item), MOST_COUNTED)
         return item
 
     def _add(self, item: str | bytes) -> None:
         if self.lost.is_set():
             return
         self._waiting.append(item)
-        self._waiting_bytes += len(item)
+        self._waiting_bytes += min(len(item), MOST_COUNTED)
         self._news.set()
         if self._waiting_bytes > MOST_WAITING:
             self._waiting.clear()
