@@ -118,11 +118,21 @@ def test_a_call_whose_process_was_killed_is_listed_and_opened(
     assert opened["status"] == {"type": "status", "call_id": "call_1", "is_over": True}
 
 
+def test_a_moment_that_no_browser_can_show_is_none(tmp_path: Path) -> None:
+    kept(tmp_path)
+    page = tmp_path / "call_1.json"
+    page.write_text(page.read_text().replace('"started_ms": 1', f'"started_ms": {10**30}'))
+    shelf = Shelf(tmp_path)
+    assert shelf.list()[0]["started_ms"] == (tmp_path / "call_1.jsonl").stat().st_mtime_ns // 10**6
+    assert shelf.read("call_1")["started_ms"] == 0
+
+
 def test_what_is_no_call_is_not_listed(tmp_path: Path) -> None:
     kept(tmp_path)
     (tmp_path / "a call.jsonl").write_text("x")
     (tmp_path / "gone.jsonl").symlink_to(tmp_path / "nowhere")
     (tmp_path / "call_3.json").write_text("{}")
+    (tmp_path / "full_disk.jsonl").touch()
     assert [one["call_id"] for one in Shelf(tmp_path).list()] == ["call_1"]
 
 

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -24,6 +24,7 @@ from llmws_tutorial.simulator.recording import RecordedCall, Recorder, read_reco
 CALLS: Final = Path("~/.llmws/calls")
 """Where calls are kept, unless it is said otherwise."""
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_Moment = Annotated[int, msgspec.Meta(ge=0, le=8_640_000_000_000_000)]  # that a browser can show
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -43,7 +44,7 @@ class Summary(msgspec.Struct, kw_only=True):
         first_words: what the caller said first.
     """
 
-    started_ms: int
+    started_ms: _Moment
     url: str = ""
     title: str = ""
     ended: str | None = None
@@ -66,7 +67,7 @@ class _Page(_Looks):
 
     url: str
     title: str
-    started_ms: int
+    started_ms: _Moment
     items: list[dict[str, Any]]
     log: list[dict[str, Any]]
     status: dict[str, Any]
@@ -176,12 +177,15 @@ class Shelf:
                 raise SetupError(f"the call {call_id} cannot be deleted: {why}") from None
 
     def _summary(self, path: Path) -> Event | None:
-        """What the list tells of a file; None for one that is no call, or has gone meanwhile."""
+        """What the list tells of a file; None for one that is no call, or has gone meanwhile.
+
+        A full disk leaves files in which there is nothing.
+        """
         try:
             about = path.stat()
         except OSError:
             return None
-        if not _ID.fullmatch(path.stem):
+        if not _ID.fullmatch(path.stem) or not about.st_size:
             return None
         looks = _read(path.with_suffix(".json"), _Looks)
         told = looks.summary if looks else Summary(started_ms=about.st_mtime_ns // 1_000_000)
