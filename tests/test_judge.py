@@ -73,6 +73,12 @@ def test_what_is_heard_is_compared_in_a_step(expect: Expect, said: list[str]) ->
     assert wrongs(asked(expect), YES) == [f"step 1: {wrong}" for wrong in said]
 
 
+def test_a_search_without_end_is_a_wrong_with_its_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmws_tutorial.simulator.matching.PATIENCE_S", 0.2)
+    [wrong] = wrongs(asked(Expect(matches=("^(a+)+$",))), reply(1, "a" * 40 + "!"))
+    assert wrong.endswith("a!'; repeat nothing that repeats itself")
+
+
 def test_a_whole_call_includes_the_greeting() -> None:
     assert wrongs(asked(whole=Expect(said=("hello there. yes,",))), YES) == []
 

@@ -78,7 +78,9 @@ class ScenarioRun:
         [url] = addresses(self._url, scenario)
         view = CallView(record, url, title=scenario.scenario)
         await asyncio.wait([self._place(view, caller)])
-        wrongs = [view.trouble] if view.trouble else judge(scenario, record, caller.begun)
+        wrongs = [view.trouble]
+        if not view.trouble:  # on a thread: a search may take its time
+            wrongs = await asyncio.to_thread(judge, scenario, record, caller.begun)
         self._came_out(scenario, wrongs, record.call_id)
 
     async def _play_at_once(self, scenario: Scenario) -> None:

@@ -1,11 +1,11 @@
 """Whether a call went as its scenario expects, and if not, what came."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from llmws_tutorial.simulator.caller import Begun
+from llmws_tutorial.simulator.matching import is_found
 from llmws_tutorial.simulator.record import CallRecord, Frame
 from llmws_tutorial.simulator.scenario import Expect, Scenario
 from llmws_tutorial.simulator.turn import Turn
@@ -96,8 +96,7 @@ def _wrongs(expect: Expect, part: _Part) -> Iterator[str]:
         if _plain(text) in heard:
             yield f"expected {text!r} not to be said, got {got}"
     for pattern in expect.matches:
-        if not re.search(pattern, part.heard):
-            yield f"expected something that matches {pattern!r}, got {got}"
+        yield from _mismatches(pattern, part.heard)
     if expect.silent is not None and expect.silent != (not part.heard):
         yield f"expected {'silence' if expect.silent else 'something to be said'}, got {got}"
     if expect.first_sentence_within_ms is not None:
@@ -109,6 +108,15 @@ def _wrongs(expect: Expect, part: _Part) -> Iterator[str]:
     if expect.drops is not None and len(part.dropped) > expect.drops:
         reasons = "; ".join(sorted({str(frame.dropped) for frame in part.dropped}))
         yield f"expected at most {expect.drops} dropped frames, got {len(part.dropped)}: {reasons}"
+
+
+def _mismatches(pattern: str, heard: str) -> Iterator[str]:
+    wanted, got = f"expected something that matches {pattern!r}", _shown(heard)
+    try:
+        if not is_found(pattern, heard):
+            yield f"{wanted}, got {got}"
+    except TimeoutError:
+        yield f"{wanted}, got no end of the search in {got}; repeat nothing that repeats itself"
 
 
 def _wrongs_at_the_end(expect: Expect, record: CallRecord) -> Iterator[str]:

@@ -122,7 +122,8 @@ async def _call(scenario: Scenario, url: str, manner: Manner) -> tuple[CallRecor
                 raise
             record.call.fail(OPEN, str(error))
             return record, [str(error)]
-    return record, judge(scenario, record, caller.begun)
+    # on a thread: a search may take its time
+    return record, await asyncio.to_thread(judge, scenario, record, caller.begun)
 
 
 def fill(url: str, variables: Mapping[str, str]) -> str:
