@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmws_tutorial.dashboard.mouth import LONGEST, RATE, NeuralVoice, check_weights
+from llmws_tutorial.dashboard.mouth import LONGEST, LONGEST_WORD, RATE, NeuralVoice, check_weights
 from llmws_tutorial.dashboard.speaker import Speaker
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.simulator import Call
@@ -66,6 +66,11 @@ def test_strange_signs_do_not_silence_it(text: str, voice: NeuralVoice) -> None:
 
 def test_of_a_text_without_an_end_it_speaks_the_beginning(voice: NeuralVoice) -> None:
     assert voice.sound("la " * 350_000) == voice.sound(("la " * 350_000)[:LONGEST])
+
+
+def test_of_a_word_without_an_end_as_well(voice: NeuralVoice) -> None:
+    word = "a-" * (LONGEST // 2)  # whole it would take a minute on a slow machine
+    assert voice.sound(word) == voice.sound(word[:LONGEST_WORD])
 
 
 def test_in_a_call_the_transcript_has_what_was_heard_by_now(voice: NeuralVoice) -> None:

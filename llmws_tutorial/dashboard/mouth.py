@@ -16,6 +16,8 @@ RATE: Final = 24_000
 """How many samples a second of sound has."""
 LONGEST: Final = 400
 """How many characters of a piece are spoken: more than that is no sentence."""
+LONGEST_WORD: Final = 100
+"""How many characters of a word are spoken: 200 hyphens in one take the voice 10 s."""
 _WEIGHTS: Final = {
     "hibari.onnx": "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
     "oov.onnx": "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
@@ -65,7 +67,8 @@ class NeuralVoice:
 
         if not any(sign.isalnum() for sign in text):
             return b""  # it would breathe
-        one_line = " ".join(text[:LONGEST].split())  # it pauses long at the end of a line
+        words = text[:LONGEST].split()
+        one_line = " ".join(word[:LONGEST_WORD] for word in words)  # at a line's end it pauses long
         with self._turn:
             samples = self._voice(one_line, seed=_SEED)
         loud = np.flatnonzero(np.abs(samples) > _QUIET)
