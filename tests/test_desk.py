@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,16 +67,17 @@ class Log:
         self.lines = [*lines]
         self.followers: list[Callable[[str], None]] = []
 
-    def follow(self, told: Callable[[str], None]) -> None:
+    def follow(self, told: Callable[[str], None]) -> Callable[[], None]:
+        for line in self.lines:
+            told(line)
         self.followers.append(told)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.lines)
+        return lambda: self.followers.remove(told)
 
     def write_on_a_thread(self, line: str) -> None:
-        writer = threading.Thread(target=self.followers[0], args=[line])
-        writer.start()
-        writer.join()
+        for told in self.followers:
+            writer = threading.Thread(target=told, args=[line])
+            writer.start()
+            writer.join()
 
 
 # a page comes, and goes
@@ -648,7 +649,7 @@ def test_the_log_of_a_server_that_runs_here_is_told_from_any_thread(tmp_path: Pa
             assert [await page.until("server_line", n=number) for number in range(3)]
 
     on_desk(tmp_path, talk, log=log)
-    log.write_on_a_thread("after the end")  # nobody is there to be told
+    assert log.followers == []
 
 
 # who speaks, who listens
@@ -862,19 +863,45 @@ def test_a_server_that_takes_the_place_of_another_is_proposed_and_its_log_follow
             pointing.start()
             assert (await page.until("server_line", text="two"))["n"] == 1
             pointing.join()
-            first.write_on_a_thread("too late")
+            assert first.followers == []
             second.write_on_a_thread("three")
             await page.until("server_line", text="three")
             opened.desk.point_at("ws://y/", second)
             assert (await page.until("hello"))["url"] == "ws://y/"
             await page.until("server_line", text="two")
             await page.until("server_line", text="three")
-            assert "too late" not in [line["text"] for line in page.told("server_line")]
             opened.desk.point_at("ws://z/")
             hello = await page.until("hello", url="ws://z/")
             assert (hello["runs_here"], hello["about"]) == (False, "")
+            assert second.followers == []
 
     on_desk(tmp_path, talk, log=first)
+
+
+def test_a_line_that_is_late_is_not_told_of_the_server_that_took_its_place(tmp_path: Path) -> None:
+    first, second = Log(), Log()
+
+    async def talk(opened: Board, url: str) -> None:
+        async with opened.page() as page:
+            await page.until("hello")
+            [late] = first.followers
+            opened.desk.point_at("ws://x/", second)
+            late("too late")
+            await page.until("hello", url="ws://x/")
+            second.write_on_a_thread("in time")
+            await page.until("server_line")
+            assert [line["text"] for line in page.told("server_line")] == ["in time"]
+
+    on_desk(tmp_path, talk, log=first)
+
+
+def test_a_line_that_is_told_when_the_dashboard_is_gone_is_told_to_nobody(tmp_path: Path) -> None:
+    log = Log()
+
+    async def talk(opened: Board, url: str) -> Any:
+        return log.followers[0]
+
+    on_desk(tmp_path, talk, log=log)("after the end")
 
 
 def test_a_scenario_is_proofread_while_it_is_written(tmp_path: Path) -> None:

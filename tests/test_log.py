@@ -56,7 +56,7 @@ def test_a_log_that_is_not_shown_is_kept(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == ""
 
 
-def test_who_follows_is_told_each_new_line_on_the_servers_own_thread() -> None:
+def test_who_follows_is_told_every_line_and_new_ones_on_the_servers_own_thread() -> None:
     told: list[tuple[str, int]] = []
     with serve(step1.app, name="logged", show_log=False) as server:
         before = list(server.log)
@@ -64,8 +64,45 @@ def test_who_follows_is_told_each_new_line_on_the_servers_own_thread() -> None:
         with connect(f"{server.websocket_url}a") as ws:
             ws.send("Hello")
             assert server.log.wait_for("'a': received")
-    assert [line for line, _ in told] == list(server.log)[len(before) :]
-    assert len({thread for _, thread in told} - {threading.get_ident()}) == 1
+    assert [line for line, _ in told] == list(server.log)
+    assert {thread for _, thread in told[: len(before)]} == {threading.get_ident()}
+    assert len({thread for _, thread in told[len(before) :]} - {threading.get_ident()}) == 1
+
+
+def test_a_line_that_comes_while_somebody_begins_to_follow_is_told_once_and_last() -> None:
+    followed = log.ServerLog()
+    told: list[str] = []
+    is_writing = threading.Event()
+
+    def write(text: str) -> None:
+        is_writing.set()
+        followed.emit(logging.makeLogRecord({"levelname": "INFO", "msg": text}))
+
+    def take(line: str) -> None:
+        if not told:
+            writer.start()
+            assert is_writing.wait(10)
+        told.append(line)
+
+    write("one")
+    write("two")
+    is_writing.clear()
+    writer = threading.Thread(target=write, args=["three"])
+    followed.follow(take)
+    writer.join()
+    assert told == ["INFO: one", "INFO: two", "INFO: three"]
+
+
+def test_who_follows_no_more_is_told_nothing_and_may_say_so_twice() -> None:
+    followed = log.ServerLog()
+    told: list[str] = []
+    other: list[str] = []
+    unfollow = followed.follow(told.append)
+    followed.follow(other.append)
+    unfollow()
+    unfollow()
+    followed.emit(logging.makeLogRecord({"levelname": "INFO", "msg": "late"}))
+    assert (told, other) == ([], ["INFO: late"])
 
 
 def test_a_follower_that_fails_costs_neither_the_server_nor_the_other_one(
@@ -74,7 +111,8 @@ def test_a_follower_that_fails_costs_neither_the_server_nor_the_other_one(
     told: list[str] = []
 
     def fail(line: str) -> None:
-        raise LookupError("the page has gone")
+        if "received" in line:
+            raise LookupError("the page has gone")
 
     with serve(step1.app, name="logged", show_log=False) as server:
         server.log.follow(fail)

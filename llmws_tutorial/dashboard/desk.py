@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from llmws_tutorial import __version__
 from llmws_tutorial.checks import CASES
@@ -36,12 +36,8 @@ MOST_LINES: Final = 2000
 class ServerLog(Protocol):
     """The log of a server that runs in this process."""
 
-    def follow(self, told: Callable[[str], None]) -> None:
-        """Have somebody told each line from now on, on any thread."""
-        ...
-
-    def __iter__(self) -> Any:
-        """The lines so far."""
+    def follow(self, told: Callable[[str], None]) -> Callable[[], None]:
+        """Have somebody told every line, so far and to come, on any thread; the result ends it."""
         ...
 
 
@@ -75,6 +71,7 @@ class Desk:
         self._about = about
         self.shelf = shelf
         self._log = log
+        self._unfollow: Callable[[], None] = _nothing
         self._loop: asyncio.AbstractEventLoop
         self._lines: deque[Event] = deque(maxlen=MOST_LINES)
         self._line_number = 0
@@ -97,6 +94,7 @@ class Desk:
 
     async def close(self) -> None:
         """End the call and everything else."""
+        self._unfollow()
         await self._jobs.close()
         self._sound.close()
 
@@ -310,14 +308,15 @@ class Desk:
             self._tell_all(tab)
 
     def _follow(self, log: ServerLog | None) -> None:
-        if log is None:
-            return
-        for line in log:
-            self._take_line(line)
-        log.follow(lambda line: _soon(self._loop, self._take_line_of, log, line))
+        self._unfollow()
+        self._unfollow = _nothing
+        if log is not None:
+            self._unfollow = log.follow(
+                lambda line: _soon(self._loop, self._take_line_of, log, line)
+            )
 
     def _take_line_of(self, log: ServerLog, line: str) -> None:
-        if log is self._log:  # not of a server that was pointed away from
+        if log is self._log:  # one that was on its way when this was pointed elsewhere is late
             self._take_line(line)
 
     def _take_line(self, line: str) -> None:
@@ -378,6 +377,10 @@ class Desk:
 
 def _whole(call_id: str, number: int, text: str) -> Event:
     return {"type": "whole", "call_id": call_id, "n": number, "text": text}
+
+
+def _nothing() -> None:
+    """Nothing is followed."""
 
 
 def _soon(loop: asyncio.AbstractEventLoop, do: Callable[..., None], *arguments: object) -> None:

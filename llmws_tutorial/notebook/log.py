@@ -5,6 +5,7 @@ that moment. ipykernel 7.4 can pin a thread to a cell; on a kernel that cannot, 
 and the kept lines are the log.
 """
 
+import contextlib
 import logging
 import sys
 import threading
@@ -49,9 +50,20 @@ class ServerLog(logging.Handler):
         for name in _LOGGERS:
             logging.getLogger(name).removeHandler(self)
 
-    def follow(self, told: Callable[[str], None]) -> None:
-        """Have somebody told each line from now on, on the server's own thread."""
-        self._followers.append(told)
+    def follow(self, told: Callable[[str], None]) -> Callable[[], None]:
+        """Have somebody told every line: those so far at once, the others as they come.
+
+        Args:
+            told: told of a new line on the server's own thread.
+
+        Returns:
+            What ends it; from then on nothing is told any more.
+        """
+        with self._grown:  # a line that comes meanwhile is neither lost nor told twice
+            for line in self._lines:
+                told(line)
+            self._followers.append(told)
+        return lambda: self._unfollow(told)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record as a line, and show it where that is possible."""
@@ -59,7 +71,8 @@ class ServerLog(logging.Handler):
         with self._grown:
             self._lines.append(line)
             self._grown.notify_all()
-        for told in self._followers:
+            followers = tuple(self._followers)
+        for told in followers:
             try:
                 told(line)
             except Exception:  # whoever follows is not the server's business
@@ -75,6 +88,10 @@ class ServerLog(logging.Handler):
         """
         with self._grown:
             return self._grown.wait_for(lambda: text in self, timeout_s)
+
+    def _unfollow(self, told: Callable[[str], None]) -> None:
+        with self._grown, contextlib.suppress(ValueError):  # it may be ended twice
+            self._followers.remove(told)
 
     def __contains__(self, text: str) -> bool:
         return any(text in line for line in self)
