@@ -41,6 +41,7 @@ def keep_call(shelf: Shelf, answer: str, *says: str) -> str:
             live = LiveCall(view, Speaker(), tell=lambda _: None, shelf=shelf)
             await live.run(Caller([Step(say=text) for text in says]), speed=100)
             live.finish()
+            live.keep()
             return view.record.call_id
 
     return asyncio.run(call())

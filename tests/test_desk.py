@@ -15,6 +15,7 @@ from llmws_tutorial.checks import CASES
 from llmws_tutorial.dashboard import Desk, Shelf, commands, sound
 from llmws_tutorial.dashboard.ears import BEGINS_S, CHUNK_S, ENDS_S
 from llmws_tutorial.dashboard.lesson import PHRASES
+from llmws_tutorial.dashboard.view import CallView
 from llmws_tutorial.simulator.scenario import shipped
 from tests.pages import (
     LOUD,
@@ -603,6 +604,49 @@ def test_calls_on_disk_are_opened_compared_and_forgotten(tmp_path: Path) -> None
             told = await page.asked("forget_call", "history", call_id=first)
             assert [one["call_id"] for one in told["calls"]] == [second]
             assert not (tmp_path / f"{first}.jsonl").exists()
+
+    on_desk(tmp_path, talk)
+
+
+def test_a_call_that_cannot_be_forgotten_is_told_to_whoever_asked(tmp_path: Path) -> None:
+    (tmp_path / "call_1.json").mkdir()
+
+    async def talk(opened: Board, url: str) -> None:
+        async with opened.page() as other, opened.page() as page:
+            await other.until("history")
+            trouble = await page.asked("forget_call", "trouble", call_id="call_1")
+            assert trouble["text"].startswith("the call call_1 cannot be deleted: ")
+            await other.until("history")
+            assert other.told("trouble") == []
+
+    on_desk(tmp_path, talk)
+
+
+def test_the_end_waits_for_what_is_to_be_written_and_tells_what_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write = threading.Event()
+    keep = Shelf.keep
+
+    def keep_late(shelf: Shelf, view: CallView) -> None:
+        assert may_write.wait(PATIENCE_S)
+        keep(shelf, view)
+
+    monkeypatch.setattr(Shelf, "keep", keep_late)
+
+    async def talk(opened: Board, url: str) -> None:
+        async with opened.page() as page:
+            await greeted(page, url)
+            await page.ask("hang_up")
+            call_id = (await page.until_over())["call_id"]  # told while the disk is slow
+            (tmp_path / f"{call_id}.json").mkdir()
+            await page.asked("hint", "hints", url=url)
+            closing = asyncio.create_task(opened.desk.close())
+            await page.asked("hint", "hints", url=url)
+            assert not closing.done()
+            may_write.set()
+            await closing
+            assert "the call is not kept in" in (await page.until("trouble"))["text"]
 
     on_desk(tmp_path, talk)
 

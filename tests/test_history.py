@@ -208,15 +208,19 @@ def test_a_recording_that_breaks_is_told_at_the_end(tmp_path: Path) -> None:
     keeping = Keeping(Shelf(tmp_path), view, lambda event: trouble.append(event["text"]))
     keeping.take(GREETING)
     os.close(reader)
-    (tmp_path / "call_1.json").mkdir()
     keeping.take(GREETING)
     keeping.take(GREETING)
     assert trouble == []
-    keeping.end()
-    assert [text.partition(str(tmp_path))[0] for text in trouble] == [
-        "the recording ",
-        "the call is not kept in ",
-    ]
+    with pytest.raises(SetupError, match=r"^the recording "):
+        keeping.end()
+    assert (tmp_path / "call_1.json").exists()
+
+
+def test_what_a_call_looked_like_that_cannot_be_kept_is_told_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "call_1.json").mkdir()
+    with pytest.raises(SetupError, match=r"^the call is not kept in .*: is a directory$"):
+        kept(tmp_path)
+    assert Shelf(tmp_path).recorded("call_1").ended
 
 
 def test_what_was_kept_is_json_that_anybody_can_read(tmp_path: Path) -> None:

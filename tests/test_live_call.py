@@ -79,6 +79,7 @@ async def followed(url: str, folder: Path, talk: Talk, **options: Any) -> Follow
         call.call.hang_up()
     await asyncio.wait([call.running])
     call.call.finish()
+    call.call.keep()
     return call
 
 
@@ -143,6 +144,7 @@ def test_whoever_hangs_up_while_it_is_dialled_ends_it(tmp_path: Path) -> None:
             call.running.cancel()
             await asyncio.wait([call.running])
             call.call.finish()
+            call.call.keep()
             return call
 
     call = asyncio.run(run())

@@ -178,6 +178,7 @@ class Desk:
     def _finish(self, call: LiveCall) -> None:
         with self._jobs.telling():
             call.finish()
+        self._jobs.write(call.keep)
         self._tell_history()
 
     def _hang_up(self, tab: Tab, command: commands.HangUp) -> None:
@@ -263,7 +264,7 @@ class Desk:
         call = self._call
         if call is not None and call.is_open and call.view.record.call_id == command.call_id:
             raise SetupError("this call still goes on: hang up first")
-        self.shelf.forget(command.call_id)
+        self._jobs.write(lambda: self.shelf.forget(command.call_id), tab.tell)
         self._tell_history()
 
     def _compare(self, tab: Tab, command: commands.Compare) -> None:

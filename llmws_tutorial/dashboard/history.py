@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -201,7 +201,7 @@ class Keeping:
         Args:
             shelf: where it is kept.
             view: the call, and what pages see of it.
-            tell: told once if it cannot be kept.
+            tell: told at its first frame if it cannot be kept.
         """
         self._shelf = shelf
         self._view = view
@@ -217,28 +217,25 @@ class Keeping:
         self._keep(frame)
 
     def end(self) -> None:
-        """Write down how it ended and what it looked like."""
+        """Write down how it ended and what it looked like.
+
+        Raises:
+            SetupError: when that cannot be done.
+        """
         if self._recorder is not None:
-            with self._telling():
-                self._recorder.ended(self._view.record)
-                self._files.close()
-            with self._telling():
+            self._recorder.ended(self._view.record)
+            with self._files:
                 self._shelf.keep(self._view)
 
     def _open(self) -> Callable[[Frame], None]:
         """Begin the recording; the result takes its frames."""
         record = self._view.record
-        with self._telling():
-            self._recorder = self._files.enter_context(self._shelf.recorder(record.call_id))
-            return self._recorder.keeper(record)
-        return _forget
-
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
         try:
-            yield
+            self._recorder = self._files.enter_context(self._shelf.recorder(record.call_id))
         except SetupError as error:
             self._tell({"type": "trouble", "text": str(error)})
+            return _forget
+        return self._recorder.keeper(record)
 
 
 def summary(view: CallView) -> Summary:

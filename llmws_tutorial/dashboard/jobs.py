@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 from llmws_tutorial.dashboard.view import Event
@@ -24,6 +25,7 @@ class Jobs:
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writing: set[asyncio.Future[None]] = set()
         self._disk = ThreadPoolExecutor(1, "llmws disk")  # a long call takes a second to read
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -42,6 +44,17 @@ class Jobs:
 
         self.start(work())
 
+    def write(self, write: Callable[[], None], tell: Tell | None = None) -> None:
+        """Write something to the disk, on that thread too: what is read after it finds it.
+
+        Args:
+            write: writes it; the end of everything waits for it.
+            tell: tells what goes wrong to whoever asked for it; None: to everybody.
+        """
+        writing = asyncio.get_running_loop().run_in_executor(self._disk, write)
+        self._writing.add(writing)
+        writing.add_done_callback(partial(self._written, tell))
+
     @contextlib.contextmanager
     def telling(self, tell: Tell | None = None) -> Iterator[None]:
         """Tell what goes wrong in the block, in words.
@@ -59,11 +72,11 @@ class Jobs:
             (tell or self._tell)({"type": "trouble", "text": text})
 
     async def close(self) -> None:
-        """End everything."""
-        while self._tasks:  # the end of one may begin another
+        """End everything; what is to be written is written first."""
+        while self._tasks or self._writing:  # the end of one may begin another
             for task in self._tasks:
                 task.cancel()
-            await asyncio.wait(self._tasks)
+            await asyncio.wait([*self._tasks, *self._writing])
         self._disk.shutdown(wait=False, cancel_futures=True)
 
     def _done(self, task: asyncio.Task[None]) -> None:
@@ -71,6 +84,11 @@ class Jobs:
         if not task.cancelled():
             with self.telling():
                 task.result()
+
+    def _written(self, tell: Tell | None, writing: asyncio.Future[None]) -> None:
+        self._writing.discard(writing)
+        with self.telling(tell):
+            writing.result()
 
 
 async def after(

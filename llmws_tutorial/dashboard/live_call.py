@@ -26,7 +26,7 @@ _SHARE: Final = 4  # of the time that telling takes, it rests: a flood must not 
 
 
 class LiveCall:
-    """A call that was asked for: `run` places and follows it, `finish` ends it.
+    """A call that was asked for: `run` places and follows it, `finish` ends it, `keep` keeps it.
 
     Attributes:
         view: what pages see of it.
@@ -81,11 +81,18 @@ class LiveCall:
             await asyncio.gather(*self._deeds)  # they end with the call
 
     def finish(self) -> None:
-        """Tell how it ended, and keep it; also where `run` never began."""
+        """Tell how it ended; also where `run` never began."""
         self.view.record.call.hang_up()
         self.view.stage = self.view.likely_fix = ""
         self.speaker.close()
         self._tell_changes()
+
+    def keep(self) -> None:
+        """Write down how it ended and what it looked like, on any thread.
+
+        Raises:
+            SetupError: when that cannot be done.
+        """
         self._keeping.end()
 
     def say(self, text: str) -> None:
