@@ -21,8 +21,11 @@
         └── ScenarioError
 
 The split by who is to blame is the one of h11: on a call, the first question is whose frame it was.
-Every message says what was got, what was expected, and what to do next.
+Every message says what was got, what was expected, and what to do next; where the system said it,
+`in_words`.
 """
+
+import os
 
 
 class LlmwsError(Exception):
@@ -107,3 +110,8 @@ class TunnelError(SetupError):
 
 class ScenarioError(SetupError):
     """A scenario that cannot be read; the text says where in its file, and why."""
+
+
+def in_words(error: OSError) -> str:
+    """The system's own words, without the path: an error text names that already."""
+    return (os.strerror(error.errno) if error.errno else str(error)).lower()

@@ -8,7 +8,6 @@ neither.
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 
 from llmws_tutorial.dashboard.view import CallView, Event, row, whole
-from llmws_tutorial.errors import SetupError
+from llmws_tutorial.errors import SetupError, in_words
 from llmws_tutorial.simulator import Frame
 from llmws_tutorial.simulator.recording import RecordedCall, Recorder, read_recording
 
@@ -95,7 +94,7 @@ class Shelf:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            why = os.strerror(error.errno or 0).lower()
+            why = in_words(error)
             raise SetupError(f"cannot keep calls in {self.folder}: {why}; choose another") from None
         return Recorder(self.path(call_id))
 
@@ -119,7 +118,7 @@ class Shelf:
         try:
             self.path(view.record.call_id, ".json").write_text(json.dumps(told), encoding="utf-8")
         except OSError as error:
-            why = os.strerror(error.errno or 0).lower()
+            why = in_words(error)
             raise SetupError(f"the call is not kept in {self.folder}: {why}") from None
 
     def list(self) -> list[Event]:
@@ -173,7 +172,7 @@ class Shelf:
             try:
                 self.path(call_id, suffix).unlink(missing_ok=True)
             except OSError as error:
-                why = os.strerror(error.errno or 0).lower()
+                why = in_words(error)
                 raise SetupError(f"the call {call_id} cannot be deleted: {why}") from None
 
     def _summary(self, path: Path) -> Event | None:

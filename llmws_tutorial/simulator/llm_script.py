@@ -4,14 +4,13 @@ The file is a list of scripts, described in docs/scripted_llm.md. `load_scripts`
 refuses it with the line and column of the first thing that is wrong.
 """
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from llmws_tutorial.errors import ScenarioError
+from llmws_tutorial.errors import ScenarioError, in_words
 from llmws_tutorial.simulator.conversion import Slip, convert
 from llmws_tutorial.simulator.scripted_llm import (
     Break,
@@ -115,7 +114,7 @@ def load_scripts(path: Path) -> list[Script]:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        why = os.strerror(error.errno or 0).lower()
+        why = in_words(error)
         raise ScenarioError(f"{path}: cannot be read: {why}, expected a file") from None
     except ValueError:  # a NUL, or half a character
         raise ScenarioError(f"{str(path)!r}: no file has such a name") from None

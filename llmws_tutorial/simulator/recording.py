@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self, cast
 
-from llmws_tutorial.errors import SetupError
+from llmws_tutorial.errors import SetupError, in_words
 from llmws_tutorial.simulator.record import CallRecord, Frame
 
 _HEADER: Final = {"llmws_recording": 1}
@@ -115,7 +115,7 @@ class Recorder:
             self._file: BinaryIO = self._path.open("ab")
         except OSError as error:
             raise SetupError(
-                f"cannot write the recording {self._path}: {_words(error)}; "
+                f"cannot write the recording {self._path}: {in_words(error)}; "
                 "expected a new file in a folder that exists and is yours"
             ) from None
         if os.fstat(self._file.fileno()).st_size:
@@ -193,7 +193,7 @@ class Recorder:
             self._file.write(json.dumps(fields).encode() + b"\n")
             self._file.flush()
         except OSError as error:
-            self._trouble = _words(error)
+            self._trouble = in_words(error)
             with contextlib.suppress(OSError):  # it tries to write the same line again
                 self._file.close()
 
@@ -223,7 +223,7 @@ def read_recording(path: Path) -> list[RecordedCall]:
                 reader.take(line)
     except OSError as error:
         raise SetupError(
-            f"cannot read the recording {path}: {_words(error)}; expected a file of --record"
+            f"cannot read the recording {path}: {in_words(error)}; expected a file of --record"
         ) from None
     return list(reader.calls.values())
 
@@ -354,8 +354,3 @@ def _shown(value: object) -> str:
     """What a stranger wrote: harmless to a terminal, and not too long."""
     text = ascii(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
-
-
-def _words(error: OSError) -> str:
-    """The system's own words, without the path, which the error names already."""
-    return os.strerror(error.errno or 0).lower()

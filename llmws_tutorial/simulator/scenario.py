@@ -4,7 +4,6 @@ A scenario is a YAML file, described in docs/scenarios.md. `load` reads one, or 
 line and column of the first thing that is wrong.
 """
 
-import os
 import re
 import warnings
 from collections.abc import Collection
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from llmws_tutorial.errors import ScenarioError
+from llmws_tutorial.errors import ScenarioError, in_words
 from llmws_tutorial.simulator.conversion import Slip, choice_of, convert
 from llmws_tutorial.simulator.endings import REASONS
 from llmws_tutorial.simulator.yaml_tree import parse, quoted
@@ -318,7 +317,7 @@ def _content(path: Path, name: str) -> str:
         fix = choice_of(name, _SHIPPED)
         raise ScenarioError(f"{name}: no such file and no shipped scenario, {fix}") from None
     except OSError as error:
-        why = os.strerror(error.errno or 0).lower()
+        why = in_words(error)
         raise ScenarioError(f"{name}: cannot be read: {why}, expected a file") from None
     except ValueError:  # a NUL, or half a character
         raise ScenarioError(f"{name!r}: no file has such a name") from None

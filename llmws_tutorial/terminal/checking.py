@@ -242,15 +242,7 @@ def _written(report: Report, pages: Mapping[Path, Callable[[Report], str]]) -> I
         yield
     finally:
         for path, form in pages.items():
-            _write(path, form(report))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:  # the disk is full, or the folder has gone meanwhile
-        why = os.strerror(error.errno or 0).lower()
-        raise SetupError(f"cannot write {path}: {why}") from None
+            options.write(path, form(report))
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +20,7 @@ from llmws_tutorial.simulator.report import as_data, as_junit
 from llmws_tutorial.simulator.scenario import load, shipped
 from llmws_tutorial.simulator.webhooks import Webhooks
 from llmws_tutorial.simulator.witness import witnessed
+from llmws_tutorial.terminal import options
 from llmws_tutorial.terminal.playing import play_all
 from llmws_tutorial.terminal.screen import shown
 from llmws_tutorial.terminal.talking import is_live, talk
@@ -95,7 +95,7 @@ def run_scenarios(
         )
         outcomes = asyncio.run(play_all(loaded, url, manner, console))
     if junit is not None:
-        _write(junit, as_junit(outcomes))
+        options.write(junit, as_junit(outcomes))
     if as_json:
         print(json.dumps(as_data(outcomes), indent=2))
     if not all(outcome.passed for outcome in outcomes):
@@ -161,10 +161,3 @@ def _webhooks(url: str | None, api_key: str) -> Webhooks | None:
 def _was_open(outcome: Outcome) -> bool:
     """Whether any of its calls came about."""
     return any(record.connections for record in outcome.records)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise SetupError(f"cannot write {path}: {os.strerror(error.errno or 0).lower()}") from None

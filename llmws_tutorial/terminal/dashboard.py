@@ -14,7 +14,7 @@ import typer
 from llmws_tutorial.dashboard import CALLS, Access, Desk, Shelf, create_dashboard
 from llmws_tutorial.dashboard.access import hosts_of
 from llmws_tutorial.dashboard.proxy import TOKEN_VARIABLE
-from llmws_tutorial.errors import PortBusy, SetupError
+from llmws_tutorial.errors import PortBusy, SetupError, in_words
 from llmws_tutorial.notebook.runtime import Server, bind, serve
 from llmws_tutorial.server.listener import run
 from llmws_tutorial.simulator.address import dialled
@@ -96,9 +96,9 @@ def _folder(calls: Path) -> Path:
         folder = calls.expanduser()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, RuntimeError) as error:  # the second: nobody's home
-        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
+        why = in_words(error) if isinstance(error, OSError) else str(error).lower().rstrip(".")
         raise SetupError(
-            f"cannot keep calls in {calls}: {why.lower().rstrip('.')}; choose a folder with --calls"
+            f"cannot keep calls in {calls}: {why}; choose a folder with --calls"
         ) from None
     return folder
 

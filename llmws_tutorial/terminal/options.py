@@ -1,7 +1,6 @@
 """What `llmws check` can be told; wrong use is found before anything runs."""
 
 import math
-import os
 import re
 from collections.abc import Iterable
 from enum import StrEnum
@@ -12,7 +11,7 @@ import typer
 
 from llmws_tutorial.checks import Profile, Severity
 from llmws_tutorial.checks.probe import PATIENCE_S
-from llmws_tutorial.errors import SetupError
+from llmws_tutorial.errors import SetupError, in_words
 
 LEAST_TIMEOUT_S: Final = 0.1
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -125,7 +124,19 @@ def check_writable(path: Path) -> None:
     try:
         path.open("ab").close()
     except OSError as error:
-        raise SetupError(f"cannot write {path}: {os.strerror(error.errno or 0).lower()}") from None
+        raise SetupError(f"cannot write {path}: {in_words(error)}") from None
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file that an option names.
+
+    Raises:
+        SetupError: when it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:  # the disk is full, or the folder has gone meanwhile
+        raise SetupError(f"cannot write {path}: {in_words(error)}") from None
 
 
 def repeated(

@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from llmws_tutorial.checks.runner import absence
 from llmws_tutorial.checks.transport import Transport
-from llmws_tutorial.errors import SetupError
+from llmws_tutorial.errors import SetupError, in_words
 from llmws_tutorial.simulator.printable import shortened, visible
 
 START_S: Final = 20.0
@@ -107,7 +107,7 @@ class ServerProcess:
                     start_new_session=True,
                 )
             except OSError as error:
-                why = os.strerror(error.errno or 0).lower()
+                why = in_words(error)
                 raise SetupError(f"cannot start {self._words[0]!r}: {why}") from None
         return self._process
 
