@@ -23,6 +23,7 @@ from tests.pages import (
     STILL,
     Board,
     Butler,
+    Doorbell,
     Event,
     Page,
     Whistle,
@@ -810,6 +811,64 @@ def test_ears_that_cannot_be_made_are_told_of(
 
     on_desk(tmp_path, talk, heard=speaking(recogniser=Deaf))
     assert "a defect of the dashboard" in caplog.messages
+
+
+def test_a_detector_that_fails_switches_the_microphone_off_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hoarse(Butler):
+        detectors = 0
+
+        def detector(self) -> Any:
+            self.detectors += 1
+            return Doorbell() if self.detectors > 1 else None
+
+    async def talk(opened: Board, url: str) -> None:
+        async with opened.page() as page:
+            await page.until_voice(no_ears="")
+            await page.ask("microphone", is_on=True)
+            await page.ws.send(LOUD)
+            assert (await page.until("trouble"))["text"].startswith("the ears failed: TypeError(")
+            await page.until("deaf")
+            await page.ask("microphone", is_on=True)
+            await page.ws.send(LOUD * 20)
+            await page.until("ears", text="", is_over=False)
+
+    on_desk(tmp_path, talk, heard=speaking(recogniser=Hoarse))
+    assert "the detector failed" in caplog.messages
+
+
+def test_ears_that_fail_at_their_end_leave_those_alone_that_listen_by_then(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    may_fail = threading.Event()
+
+    class Hoarse(Butler):
+        detectors = 0
+
+        def detector(self) -> Any:
+            self.detectors += 1
+            return Doorbell() if self.detectors > 1 else fail
+
+    def fail(chunk: bytes) -> float:
+        assert may_fail.wait(PATIENCE_S)
+        raise OSError("late")
+
+    async def talk(opened: Board, url: str) -> None:
+        async with opened.page() as page:
+            await page.until_voice(no_ears="")
+            await page.ask("microphone", is_on=True)
+            await page.ws.send(LOUD)
+            await page.ask("microphone", is_on=False, is_turn_over=True)
+            await page.ask("microphone", is_on=True)
+            await page.asked("hint", "hints", url=url)
+            may_fail.set()
+            assert "OSError('late')" in (await page.until("trouble"))["text"]
+            await page.ws.send(LOUD * 20)
+            await page.until("ears", text="", is_over=False)
+            assert page.told("deaf") == []
+
+    on_desk(tmp_path, talk, heard=speaking(recogniser=Hoarse))
 
 
 def test_a_voice_that_is_broken_is_said_to_be_and_nothing_waits_for_it(tmp_path: Path) -> None:

@@ -37,8 +37,11 @@ class Meter:
 
     def __init__(self) -> None:
         self.resets = 0
+        self.error: Exception | None = None
 
     def __call__(self, chunk: bytes) -> float:
+        if self.error is not None:
+            raise self.error
         return float(chunk == LOUD)
 
     def reset(self) -> None:
@@ -67,6 +70,10 @@ class Counter:
         return str(sound.count(b"\x01\x00" * (CHUNK // 2)))
 
 
+def raised(error: BaseException) -> None:
+    raise error
+
+
 class Listener:
     """Ears, and what they told: texts that go on, and texts with a silence behind them."""
 
@@ -74,7 +81,8 @@ class Listener:
         self.counter = Counter()
         self.told: list[tuple[str, float | None]] = []
         self._news = asyncio.Event()
-        self.ears = Ears(self.counter, self._take)
+        self.errors: list[BaseException] = []
+        self.ears = Ears(self.counter, self._take, self.errors.append)
 
     def _take(self, text: str, silent_s: float | None) -> None:
         self.told.append((text, silent_s))
@@ -349,11 +357,30 @@ def test_a_recogniser_that_fails_is_logged_and_nothing_was_understood(
     assert "the recogniser failed" in caplog.text
 
 
+def test_a_detector_that_fails_ends_what_was_said_and_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def script(listener: Listener) -> None:
+        listener.ears.take(LOUD * BEGINS)
+        await listener.until(lambda: bool(listener.told))
+        await listener.settle()
+        [meter] = listener.counter.meters
+        meter.error = RuntimeError("no ears today")
+        listener.ears.take(LOUD)
+        await listener.until(lambda: bool(listener.final))
+        listener.ears.take(LOUD)  # nobody listens any more
+
+    listener = on(script)
+    assert [str(error) for error in listener.errors] == ["no ears today"]
+    assert len(listener.final) == 1
+    assert "the detector failed" in caplog.text
+
+
 def test_each_microphone_has_a_detector_of_its_own() -> None:
     async def script() -> int:
         counter = Counter()
         for _ in range(2):
-            Ears(counter, lambda text, silent_s: None).close()
+            Ears(counter, lambda text, silent_s: None, raised).close()
         return len(counter.meters)
 
     assert asyncio.run(script()) == 2
@@ -420,7 +447,7 @@ def test_noises_are_nobody_and_no_words(name: str, recogniser: Recogniser) -> No
     sound, told = noises()[name], list[str]()
 
     async def listen() -> None:
-        ears = Ears(recogniser, lambda text, silent_s: told.append(text))
+        ears = Ears(recogniser, lambda text, silent_s: told.append(text), raised)
         ears.take(sound)
         ears.finish()
         while not ears._is_closed:  # noqa: ASYNC110 - it tells nothing
@@ -444,7 +471,7 @@ def test_a_spoken_sentence_is_told_while_it_grows_and_when_it_is_over(
             if silent_s is not None:
                 is_over.set()
 
-        ears = Ears(recogniser, take)
+        ears = Ears(recogniser, take, raised)
         sound = bytes(16_000) + at_16_khz(voice.sound(said)) + bytes(32_000)
         for at in range(0, len(sound), 8192):
             ears.take(sound[at : at + 8192])

@@ -234,16 +234,20 @@ class _Go:
 class Ears:
     """Listens to one microphone, and tells what is said while it is said."""
 
-    def __init__(self, recogniser: Recognising, told: Told) -> None:
+    def __init__(
+        self, recogniser: Recognising, told: Told, failed: Callable[[BaseException], None]
+    ) -> None:
         """Begin to listen; lives on one event loop.
 
         Args:
             recogniser: knows when somebody speaks, and what they say.
             told: told that somebody has begun (with an empty text), what they have said so far,
                 and what they have said when they are silent again.
+            failed: told when the detector has failed: these ears are closed then.
         """
         self._recogniser = recogniser
         self._told = told
+        self._failed = failed
         self._detector = recogniser.detector()
         self._detecting = ThreadPoolExecutor(1, "llmws detector")
         self._recognising = ThreadPoolExecutor(1, "llmws recogniser")
@@ -301,6 +305,11 @@ class Ears:
     def _detected(self, chunks: list[bytes], done: "asyncio.Future[list[float]]") -> None:
         self._is_detecting = False
         if self._is_closed:
+            return
+        if (error := done.exception()) is not None:
+            _log.error("the detector failed", exc_info=error)
+            self.close()
+            self._failed(error)
             return
         for chunk, likely in zip(chunks, done.result(), strict=True):
             self._take_chunk(chunk, likely)

@@ -168,7 +168,8 @@ class Sound:
         if self._recogniser is None:
             raise SetupError(self._no_ears)
         if tab not in self._ears:
-            self._ears[tab] = ears = Ears(self._recogniser, told)
+            ears = Ears(self._recogniser, told, lambda error: self._lose(tab, ears, error))
+            self._ears[tab] = ears
             self._every.add(ears)
 
     def switch_off(self, tab: Tab, *, is_turn_over: bool = False) -> None:
@@ -188,6 +189,15 @@ class Sound:
         """Take sound of a page's microphone, if it is on."""
         if tab in self._ears:
             self._ears[tab].take(sound)
+
+    def _lose(self, tab: Tab, ears: Ears, error: BaseException) -> None:
+        """Tell a page that its ears have failed, and that its microphone is off."""
+        tab.tell(
+            {"type": "trouble", "text": f"the ears failed: {error!r:.300}; talk again, or type"}
+        )
+        if self._ears.get(tab) is ears:  # else they were about to finish, and others listen by now
+            del self._ears[tab]
+            tab.tell({"type": "deaf"})
 
     def _take_mouth(self, mouth: Sounding | None, trouble: str) -> None:
         self._mouth, self._no_mouth = mouth, trouble

@@ -43,6 +43,7 @@ class SoundBar extends HTMLElement {
       this.#notes,
     );
     for (const type of ["connected", "disconnected", "voice", "shown", "status"]) store.on(type, () => this.#show());
+    store.on("deaf", () => this.#fallSilent()); // nobody listens to the microphone any more
     microphone.addEventListener("level", ({ detail }) => this.#level.style.setProperty("--level", detail));
     for (const ears of [microphone, this.#recognition].filter(Boolean)) {
       ears.addEventListener("change", () => this.#show());
