@@ -14,9 +14,11 @@ import httpx
 import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
-from llmws_tutorial.dashboard import Access, Desk, Shelf, create_dashboard
-from llmws_tutorial.dashboard.desk import ServerLog
+from llmws_tutorial.dashboard.access import Access
+from llmws_tutorial.dashboard.app import create_dashboard
+from llmws_tutorial.dashboard.desk import Desk, ServerLog
 from llmws_tutorial.dashboard.ears import CHUNK
+from llmws_tutorial.dashboard.history import Shelf
 from llmws_tutorial.dashboard.mouth import RATE
 from llmws_tutorial.dashboard.sound import Sound
 from llmws_tutorial.errors import SetupError

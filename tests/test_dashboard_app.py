@@ -10,8 +10,8 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from llmws_tutorial.dashboard import Access, app
-from llmws_tutorial.dashboard.access import ANY, TOKEN_HEADER
+from llmws_tutorial.dashboard import app
+from llmws_tutorial.dashboard.access import ANY, TOKEN_HEADER, Access
 from tests.pages import PATIENCE_S, TOKEN, Board, Page, board
 from tests.sockets import served
 from tests.wrong_servers import Polite

@@ -12,8 +12,10 @@ from websockets.asyncio.server import ServerConnection
 
 from llmws_tutorial import __version__
 from llmws_tutorial.checks import CASES
-from llmws_tutorial.dashboard import Desk, Shelf, commands, sound
+from llmws_tutorial.dashboard import commands, sound
+from llmws_tutorial.dashboard.desk import Desk
 from llmws_tutorial.dashboard.ears import BEGINS_S, CHUNK_S, ENDS_S
+from llmws_tutorial.dashboard.history import Shelf
 from llmws_tutorial.dashboard.lesson import PHRASES
 from llmws_tutorial.dashboard.view import CallView
 from llmws_tutorial.simulator.scenario import shipped

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -38,6 +39,18 @@ def test_the_project_says_where_jupyter_finds_it() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     [(name, value)] = project["entry-points"]["jupyter_serverproxy_servers"].items()
     assert (name, EntryPoint(name, value, "").load()) == ("llmws", setup)
+
+
+def test_jupyter_does_not_wait_for_what_only_the_dashboard_needs() -> None:
+    look = f"import sys, {setup.__module__}; print(*sys.modules)"
+    command = [sys.executable, "-c", look]
+    found = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    loaded = {name for name in found.stdout.split() if name.startswith("llmws_tutorial.")}
+    assert loaded == {
+        "llmws_tutorial.dashboard",
+        "llmws_tutorial.dashboard.access",
+        "llmws_tutorial.dashboard.proxy",
+    }
 
 
 def test_the_token_goes_where_nobody_else_looks_and_is_new_with_each_start() -> None:

@@ -37,7 +37,11 @@ class ServerLog(Protocol):
     """The log of a server that runs in this process."""
 
     def follow(self, told: Callable[[str], None]) -> Callable[[], None]:
-        """Have somebody told every line, so far and to come, on any thread; the result ends it."""
+        """Have somebody told every line, so far and to come, on any thread.
+
+        Returns:
+            What ends it.
+        """
         ...
 
 

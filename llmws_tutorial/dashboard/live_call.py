@@ -26,7 +26,7 @@ _SHARE: Final = 4  # of the time that telling takes, it rests: a flood must not 
 
 
 class LiveCall:
-    """A call that was asked for: `run` places and follows it, `finish` ends it, `keep` keeps it.
+    """A call that was asked for: `run` has to be followed by `finish` and `keep`.
 
     Attributes:
         view: what pages see of it.

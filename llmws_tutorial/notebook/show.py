@@ -17,8 +17,10 @@ from typing import Any, Final
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from llmws_tutorial.dashboard import CALLS, Access, Desk, Shelf, create_dashboard
-from llmws_tutorial.dashboard.access import ANY
+from llmws_tutorial.dashboard.access import ANY, Access
+from llmws_tutorial.dashboard.app import create_dashboard
+from llmws_tutorial.dashboard.desk import Desk
+from llmws_tutorial.dashboard.history import CALLS, Shelf
 from llmws_tutorial.dashboard.proxy import HUB_VARIABLE
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.notebook.runtime import Server, serve

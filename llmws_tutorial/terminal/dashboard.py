@@ -11,8 +11,10 @@ from typing import Annotated, Final
 
 import typer
 
-from llmws_tutorial.dashboard import CALLS, Access, Desk, Shelf, create_dashboard
-from llmws_tutorial.dashboard.access import hosts_of
+from llmws_tutorial.dashboard.access import Access, hosts_of
+from llmws_tutorial.dashboard.app import create_dashboard
+from llmws_tutorial.dashboard.desk import Desk
+from llmws_tutorial.dashboard.history import CALLS, Shelf
 from llmws_tutorial.dashboard.proxy import TOKEN_VARIABLE
 from llmws_tutorial.errors import PortBusy, SetupError, in_words
 from llmws_tutorial.notebook.runtime import Server, bind, serve
