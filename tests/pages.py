@@ -24,7 +24,7 @@ from llmws_tutorial.dashboard.sound import Sound
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.server.listener import configure
 
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 20.0
 TOKEN: Final = "right"
 LOUD: Final = b"\x01\x00" * (CHUNK // 2)
 STILL: Final = bytes(CHUNK)
@@ -123,6 +123,27 @@ class Page:
             self.events += json.loads(message)
 
 
+def socket_at(page: str, **options: Any) -> connect:
+    """The socket of a page, by the page's address."""
+    url = f"{page.replace('http', 'ws', 1)}socket"
+    return connect(url, **{"proxy": None, "close_timeout": 1, "max_size": None, **options})
+
+
+@contextlib.asynccontextmanager
+async def coming(ws: connect, token: str = "") -> AsyncIterator[Page]:
+    """Come as a page does, and stay for the block."""
+    async with ws as opened:
+        page = Page(opened)
+        await page.ask("hello", token=token)
+        yield page
+
+
+def visiting(address: str) -> contextlib.AbstractAsyncContextManager[Page]:
+    """Come by the address that a user is told: it holds the token."""
+    page, _, token = address.partition("#")
+    return coming(socket_at(page), token)
+
+
 @dataclass
 class Board:
     """A dashboard that is open on a port."""
@@ -133,16 +154,12 @@ class Board:
     @contextlib.asynccontextmanager
     async def page(self, token: str = TOKEN) -> AsyncIterator[Page]:
         """Open a page."""
-        async with self.socket() as ws:
-            page = Page(ws)
-            await page.ask("hello", token=token)
+        async with coming(self.socket(), token) as page:
             yield page
 
     def socket(self, **options: Any) -> connect:
         """Open the socket of a page."""
-        return connect(
-            f"ws://{self.address}/socket", proxy=None, close_timeout=1, max_size=None, **options
-        )
+        return socket_at(f"http://{self.address}/", **options)
 
     async def get(self, path: str, *, method: str = "GET", **options: Any) -> httpx.Response:
         """Ask for something over HTTP."""

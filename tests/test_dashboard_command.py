@@ -17,7 +17,6 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from websockets.asyncio.client import connect
 
 from llmws_tutorial import cli
 from llmws_tutorial.dashboard.access import TOKEN_HEADER
@@ -25,7 +24,7 @@ from llmws_tutorial.dashboard.proxy import TOKEN_VARIABLE
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.notebook.runtime import _servers, bind
 from llmws_tutorial.terminal import dashboard
-from tests.dashboard_page import coming
+from tests.pages import visiting
 
 ADDRESS: Final = re.compile(
     r"make a web call at (http://127\.0\.0\.1:(\d+)/)(#\S+)? \(Ctrl-C stops\)"
@@ -108,16 +107,15 @@ def status(url: str, **headers: str) -> int:
         return refusal.code
 
 
-async def call_and_wait_for_a_frame(address: str, token: str) -> str:
+async def call_and_wait_for_a_frame(address: str) -> str:
     """Make a call as a page would, until a line of the log and a frame; give its id."""
-    socket = connect(f"{address.replace('http', 'ws', 1)}socket")
-    async with coming(socket, token) as page:
-        hello = await page.told("hello", runs_here=True)
+    async with visiting(address) as page:
+        hello = await page.until("hello", runs_here=True)
         assert "no model" in hello["about"]
-        await page.ask(type="call", url=hello["url"])
-        call_id = str((await page.told("call"))["call_id"])
-        await page.told("server_line", call_id=call_id)
-        await page.told("frame", call_id=call_id)
+        await page.ask("call", url=hello["url"])
+        call_id = str((await page.until("call"))["call_id"])
+        await page.until("server_line", call_id=call_id)
+        await page.until("frame", call_id=call_id)
         return call_id
 
 
@@ -225,7 +223,7 @@ def test_a_signal_ends_it_and_the_call_that_goes_on_is_kept(
     by: signal.Signals, last: str, code: int, tmp_path: Path
 ) -> None:
     with started("--calls", str(tmp_path)) as (process, first):
-        call_id = asyncio.run(call_and_wait_for_a_frame(first[1], first[3][1:]))
+        call_id = asyncio.run(call_and_wait_for_a_frame(first[1] + first[3]))
         assert ended(process, by) == last
         assert process.returncode == code
     assert json.loads((tmp_path / f"{call_id}.json").read_text())["summary"]["frames"] >= 1

@@ -16,8 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from llmws_tutorial.dashboard.access import TOKEN_HEADER
 from llmws_tutorial.dashboard.proxy import HUB_VARIABLE, TOKEN_VARIABLE, setup
 from llmws_tutorial.notebook.doctor import PROJECT
-from tests.dashboard_page import coming
 from tests.jupyter import BASE, TIMEOUT_S, Jupyter, jupyter
+from tests.pages import coming
 
 
 @pytest.fixture(autouse=True)
@@ -104,11 +104,11 @@ def test_the_page_is_below_jupyters_path_with_or_without_the_last_slash(lab: Jup
 def test_a_call_is_made_and_fetched_without_a_token_as_the_proxy_shows_it(lab: Jupyter) -> None:
     async def call() -> str:
         async with coming(lab.socket("llmws/socket")) as page:
-            url = (await page.told("hello"))["url"]
-            await page.ask(type="call", url=url)
-            frame = await page.told("frame", sender="server")
-            await page.ask(type="hang_up")
-            await page.told("history")
+            url = (await page.until("hello"))["url"]
+            await page.ask("call", url=url)
+            frame = await page.until("frame", sender="server")
+            await page.ask("hang_up")
+            await page.until("history")
             return str(frame["call_id"])
 
     call_id = asyncio.run(asyncio.wait_for(call(), TIMEOUT_S))
@@ -121,7 +121,7 @@ def test_a_page_from_elsewhere_is_told_nothing_though_jupyter_lets_it_in(lab: Ju
 
     async def intrude() -> None:
         async with coming(lab.socket("llmws/socket", origin="http://evil.test")) as page:
-            await page.told("hello")
+            await page.until("hello")
 
     with pytest.raises(ConnectionClosed):
         asyncio.run(asyncio.wait_for(intrude(), TIMEOUT_S))

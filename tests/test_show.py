@@ -28,8 +28,8 @@ from llmws_tutorial.notebook import Dashboard, Server, runtime, serve, show
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.simulator import place_call
 from llmws_tutorial.steps import step3
-from tests.dashboard_page import coming
 from tests.jupyter import BASE, TIMEOUT_S, TOKEN, Jupyter, jupyter
+from tests.pages import coming, visiting
 
 PARENT: Final = 4711
 """The process that started the kernel, where a test says that there is one."""
@@ -89,9 +89,8 @@ def started_by_jupyter(
 
 async def come(dashboard: Dashboard) -> dict[str, Any]:
     """What a page is told of the dashboard when it comes by the address that is shown."""
-    address, _, token = dashboard.url.partition("#")
-    async with coming(connect(f"{address.replace('http', 'ws', 1)}socket"), token) as page:
-        return await page.told("hello")
+    async with visiting(dashboard.url) as page:
+        return await page.until("hello")
 
 
 class Tags(HTMLParser):
@@ -172,18 +171,15 @@ def test_another_server_is_shown_by_the_same_dashboard_which_then_follows_it(
     first = show(server)
 
     async def look() -> None:
-        address, _, token = first.url.partition("#")
-        async with coming(connect(f"{address.replace('http', 'ws', 1)}socket"), token) as page:
-            await page.told("hello", url=server.websocket_url)
+        async with visiting(first.url) as page:
+            await page.until("hello", url=server.websocket_url)
             other = serve(step3.app, name="other", show_log=False)
             second = await asyncio.to_thread(show, other)
             assert (second.url, repr(second)) == (first.url, "<Dashboard of 'other'>")
-            await page.told("hello", url=other.websocket_url)
+            await page.until("hello", url=other.websocket_url)
             for called in (server, other):
                 await place_call(called.websocket_url, ["Hello?"], call_id=called.name)
-            line = await page.told("server_line")
-            while "call " not in line["text"]:
-                line = await page.told("server_line")
+            line = await page.until("server_line", lambda line: "call " in line["text"])
             assert "call 'other'" in line["text"]
 
     asyncio.run(asyncio.wait_for(look(), TIMEOUT_S))
@@ -197,11 +193,8 @@ def test_a_server_that_is_served_again_is_followed_again(server: Server) -> None
     assert again.log.wait_for("call 'again': closed")
 
     async def look() -> None:
-        address, _, token = dashboard.url.partition("#")
-        async with coming(connect(f"{address.replace('http', 'ws', 1)}socket"), token) as page:
-            line = await page.told("server_line")
-            while "call 'again'" not in line["text"]:
-                line = await page.told("server_line")
+        async with visiting(dashboard.url) as page:
+            await page.until("server_line", lambda line: "call 'again'" in line["text"])
 
     asyncio.run(asyncio.wait_for(look(), TIMEOUT_S))
 
@@ -287,7 +280,7 @@ def refused(dashboard: Dashboard, *, host: str, scheme: str = "https", page: str
             port=port,
         )
         async with coming(socket, token) as opened:
-            await opened.told("hello")
+            await opened.until("hello")
 
     try:
         asyncio.run(asyncio.wait_for(knock(), TIMEOUT_S))
@@ -340,7 +333,7 @@ async def run_cell(lab: Jupyter, kernel: str, code: str) -> dict[str, Any]:
 def test_below_a_real_jupyter_the_page_and_its_socket_go_through_the_proxy(tmp_path: Path) -> None:
     async def hello(lab: Jupyter, path: str, token: str) -> dict[str, Any]:
         async with coming(lab.socket(f"{path}socket"), token) as page:
-            return await page.told("hello")
+            return await page.until("hello")
 
     with jupyter(tmp_path) as lab:
         kernel = json.loads(lab.ask("api/kernels", body={})[2])["id"]
