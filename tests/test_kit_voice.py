@@ -1,14 +1,13 @@
 """The kit's own voice: what it sounds like, what it does not speak, which weights it trusts."""
 
 import asyncio
-import hashlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from llmws_tutorial.dashboard.mouth import LONGEST, LONGEST_WORD, RATE, NeuralVoice, check_weights
+from llmws_tutorial.dashboard.mouth import LONGEST, LONGEST_WORD, RATE, NeuralVoice
 from llmws_tutorial.dashboard.speaker import Speaker
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.simulator import Call
@@ -94,21 +93,6 @@ def test_in_a_call_the_transcript_has_what_was_heard_by_now(voice: NeuralVoice) 
     before, after = asyncio.run(hold())
     assert before == after
     assert before in ("How may I", "How may I help")
-
-
-def test_weights_that_are_as_they_were_pinned_are_loaded(tmp_path: Path) -> None:
-    (tmp_path / "a.onnx").write_bytes(b"weights")
-    check_weights(tmp_path, {"a.onnx": hashlib.sha256(b"weights").hexdigest()})
-
-
-@pytest.mark.parametrize("content", [b"wEights", b"", None])
-def test_weights_that_differ_or_are_missing_are_refused(
-    content: bytes | None, tmp_path: Path
-) -> None:
-    if content is not None:
-        (tmp_path / "a.onnx").write_bytes(content)
-    with pytest.raises(SetupError, match=r"the weights a\.onnx are not those .* pinned version"):
-        check_weights(tmp_path, {"a.onnx": hashlib.sha256(b"weights").hexdigest()})
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

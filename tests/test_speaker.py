@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from llmws_tutorial.dashboard.commands import VoiceKind
-from llmws_tutorial.dashboard.mouth import RATE
-from llmws_tutorial.dashboard.speaker import AHEAD, LONGEST, PAUSE_S, REPORT_S, Speaker
+from llmws_tutorial.dashboard.mouth import LONGEST, RATE
+from llmws_tutorial.dashboard.speaker import AHEAD, PAUSE_S, REPORT_S, Speaker
 from llmws_tutorial.simulator.turn import Turn
 from tests.virtual_time import run_virtually
 

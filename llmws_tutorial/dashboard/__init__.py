@@ -10,8 +10,8 @@ From the page inwards::
     live_call   one call while it goes on; view: what pages see of it; history: calls on disk
     sound       who speaks and who listens, and on which page
     speaker     the agent's voice in pieces; mouth: the kit's own voice
-    ears        the caller's voice
-    judging     check_run, scenario_run; two calls compared
+    ears        the caller's voice; weights: that its models, and the mouth's, are the known ones
+    judging     a server, by a check_run or a scenario_run; compared: two calls, side by side
     lesson      what there is to try
 
 A frame from a server lands in the call's record, as with every caller of the simulator; `live_call`

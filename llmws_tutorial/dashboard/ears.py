@@ -24,7 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from llmws_tutorial.dashboard.mouth import check_weights
+from llmws_tutorial.dashboard.weights import check_weights
 from llmws_tutorial.errors import SetupError
 
 RATE: Final = 16_000

@@ -4,12 +4,12 @@ It asks no network for anything. It needs the package hibari-tts, of the extra `
 package reads to speak is checked by its hash before it is loaded.
 """
 
-import hashlib
 import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from llmws_tutorial.dashboard.weights import check_weights
 from llmws_tutorial.errors import SetupError
 
 RATE: Final = 24_000
@@ -77,22 +77,3 @@ class NeuralVoice:
         edge = int(_EDGE_S * RATE)
         kept = samples[max(loud[0] - edge, 0) : loud[-1] + edge]
         return bytes((np.clip(kept, -1, 1) * 32767).astype("<i2").tobytes())
-
-
-def check_weights(folder: Path, hashes: dict[str, str]) -> None:
-    """Refuse weights that are not those that were pinned.
-
-    Raises:
-        SetupError: when a file is missing or differs.
-    """
-    for name, expected in hashes.items():
-        try:
-            with (folder / name).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            found = "no file"
-        if found != expected:
-            raise SetupError(
-                f"the weights {name} are not those that this kit was tested with "
-                f"(sha256 {found[:12]}, expected {expected[:12]}): install the pinned version again"
-            )

@@ -37,7 +37,7 @@ class Sound:
         load_mouth: Callable[[], Sounding] = NeuralVoice,
         load_recogniser: Callable[[], Recognising] = Recogniser,
     ) -> None:
-        """Prepare; `open` has to follow on the event loop.
+        """Prepare; `load` has to follow on the event loop.
 
         Args:
             load_mouth: makes the kit's own voice, on a thread.

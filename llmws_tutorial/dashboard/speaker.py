@@ -29,7 +29,7 @@ from itertools import pairwise
 from typing import Final, Protocol, cast
 
 from llmws_tutorial.dashboard.commands import VoiceKind
-from llmws_tutorial.dashboard.mouth import RATE
+from llmws_tutorial.dashboard.mouth import LONGEST, RATE
 from llmws_tutorial.dashboard.view import Event
 from llmws_tutorial.simulator.speech import sentences, word_starts
 from llmws_tutorial.simulator.turn import Turn
@@ -42,8 +42,6 @@ REPORT_S: Final = 2.5
 """How long nothing may be known of the browser's voice until it counts as over (seconds)."""
 AHEAD: Final = 3
 """How many pieces are made to sound ahead of time, the current one included."""
-LONGEST: Final = 400
-"""How many characters of a piece are spoken: only a single word can have more."""
 _WINDOW: Final = 10 * LONGEST  # how much is cut at once: there may be a million characters
 _log: Final = logging.getLogger(__name__)
 
@@ -318,7 +316,7 @@ def _first_parts(text: str, begin: int) -> list[tuple[str, list[int]]]:
 
 
 def _short(sentence: str) -> Iterator[tuple[str, list[int]]]:
-    """Cut what is too long for one go between two words."""
+    """Cut what is too long for one go between two words; only a single word stays too long."""
     begin, starts = 0, list[int]()
     for start, end in pairwise([*word_starts(sentence), len(sentence)]):
         if starts and end - begin > LONGEST:
