@@ -53,7 +53,10 @@ PICTURES: Final = """(forMs) => new Promise((done) => {
 MEMORY: Final = """
 import os
 from benchmarks.limits import memory_kib
-from llmws_tutorial.dashboard import Access, Desk, Shelf, create_dashboard
+from llmws_tutorial.dashboard.access import Access
+from llmws_tutorial.dashboard.app import create_dashboard
+from llmws_tutorial.dashboard.desk import Desk
+from llmws_tutorial.dashboard.history import Shelf
 create_dashboard(Desk(shelf=Shelf('.')), Access())
 print(memory_kib(os.getpid()) // 1024)
 from llmws_tutorial.dashboard.mouth import NeuralVoice

@@ -8,7 +8,10 @@ from typing import Any, Final
 
 from playwright.sync_api import Browser
 
-from llmws_tutorial.dashboard import Access, Desk, Shelf, create_dashboard
+from llmws_tutorial.dashboard.access import Access
+from llmws_tutorial.dashboard.app import create_dashboard
+from llmws_tutorial.dashboard.desk import Desk
+from llmws_tutorial.dashboard.history import Shelf
 from llmws_tutorial.notebook.runtime import Server, serve
 from tests.browser.call_page import CallPage
 from tests.browser.sound import TAP, tapped
