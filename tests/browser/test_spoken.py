@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
+from playwright.sync_api import expect
 
 from llmws_tutorial.dashboard.ears import Recogniser
 from tests.browser.agents import storyteller
@@ -58,6 +59,21 @@ def test_a_caller_who_talks_over_the_agent_cuts_it(
     assert not sound.between(cut_ms + STOPS_MS, answer_ms).spans_ms
     told = sound.between(sound.began_ms, cut_ms + STOPS_MS).words(recogniser)
     assert likeness(told, story["sent"][: story["heard_to"]]) > 0.8
+
+
+def test_ears_that_fail_are_told_of_and_the_microphone_is_off(
+    visit_speaking: Visit, agent_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(chunk: bytes) -> float:
+        raise OSError("no ears today")
+
+    monkeypatch.setattr(Recogniser, "detector", lambda _: fail)
+    page = visit_speaking(20.0)
+    page.call(agent_url)
+    talk(page)
+    expect(page.page.get_by_role("alert")).to_contain_text("the ears failed")
+    talks = page.page.get_by_role("button", name="Talk")
+    expect(talks).to_have_attribute("aria-pressed", "false")
 
 
 def middle_of_the_longest_pause_ms(sound: Sound) -> float:
