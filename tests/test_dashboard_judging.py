@@ -260,8 +260,13 @@ class Stage:
     def place(self, view: CallView, caller: Caller) -> asyncio.Task[None]:
         self.views.append(view)
         call = LiveCall(view, Speaker(), tell=lambda _: None, shelf=self.shelf)
-        task = asyncio.ensure_future(call.run(caller, speed=FAST))
-        task.add_done_callback(lambda _: call.finish())
+
+        def end(task: asyncio.Task[None]) -> None:
+            call.finish()
+            call.keep()
+
+        task = asyncio.create_task(call.run(caller, speed=FAST))
+        task.add_done_callback(end)
         return task
 
 

@@ -66,8 +66,6 @@ class LiveCall:
         """
         record = self.view.record
         record.keeper = self._take
-        if caller is not None:
-            record.lapses = caller.lapses
         try:
             async with dial(
                 self.view.url, record, caller, speed=speed, progress=self._progress
