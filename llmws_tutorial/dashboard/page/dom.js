@@ -20,6 +20,11 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
 }
 
+/** Set a text, unless it is there: what is set again is read out again. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 /** Milliseconds as people read them: "42 ms", "1.3 s"; a dash where there are none. */
 export function ms(value) {
   if (value === null || value === undefined) return "–";

@@ -1,7 +1,7 @@
 // The checks against the server of the call bar: run, followed finding by finding, sorted by verdict.
 
 import { connection, store } from "../app.js";
-import { fill, h } from "../dom.js";
+import { fill, h, setText } from "../dom.js";
 import { recall, remember } from "../memory.js";
 import { findingItem } from "./finding.js";
 
@@ -15,6 +15,7 @@ const GROUPS = [
   { id: "later", name: "Not yet", tone: "", isOpen: false, about: "of later steps: nothing to mend so far" },
   { id: "ok", name: "Ok", tone: "good", isOpen: false, about: "as it must be" },
 ];
+const MEND = "Start it, or mend the URL in the call bar, and run the checks again.";
 const SEVERITIES = ["breaks the call", "hurts the call", "could be better"];
 
 class Conformance extends HTMLElement {
@@ -24,6 +25,7 @@ class Conformance extends HTMLElement {
   #items = new Map(); // of the findings, by the check's id
   #chosen = recall(STEP);
   #order = new Map(); // place of a check in the catalogue, by its id
+  #again = null; // the check that is run again from its finding
 
   connectedCallback() {
     this.#gone = new AbortController();
@@ -59,7 +61,7 @@ class Conformance extends HTMLElement {
       hidden: true,
     });
     parts.count = h("span", { class: "muted" });
-    parts.says = h("p", { role: "status", class: "checks-says" });
+    parts.says = h("p", { role: "status" });
     parts.hint = h("p", { class: "notice warn", hidden: true });
     parts.absence = h("div", { class: "notice bad", role: "alert", hidden: true });
     parts.empty = h("p", { class: "empty" });
@@ -123,7 +125,23 @@ class Conformance extends HTMLElement {
     connection.send({ type: "check", url: store.url, prefixes, profile: this.#parts.profile.value });
   }
 
+  /** Run the check of a finding; what comes then is open, and has the focus that the old one had. */
+  #runAgain(id) {
+    this.#again = id;
+    this.#parts.run.focus();
+    this.#run(id);
+  }
+
+  #comeBack({ id }) {
+    if (id !== this.#again) return;
+    this.#again = null;
+    const finding = this.#items.get(id).querySelector("details");
+    finding.open = finding.closest(".group").open = true;
+    if (document.activeElement === this.#parts.run) finding.querySelector("summary").focus();
+  }
+
   #stop() {
+    this.#parts.run.focus();
     this.#parts.stop.disabled = true;
     connection.send({ type: "stop_check" });
   }
@@ -158,14 +176,16 @@ class Conformance extends HTMLElement {
   #add(finding) {
     this.#put(finding);
     this.#showCounts();
+    this.#comeBack(finding);
   }
 
   #put(finding) {
-    this.#items.get(finding.id)?.remove();
-    this.#items.set(
-      finding.id,
-      findingItem(finding, (id) => this.#run(id)),
-    );
+    const before = this.#items.get(finding.id);
+    if (before?.finding === finding) return; // perhaps it is open
+    before?.remove();
+    const item = findingItem(finding, (id) => this.#runAgain(id));
+    item.finding = finding;
+    this.#items.set(finding.id, item);
     this.#place(finding);
   }
 
@@ -209,6 +229,7 @@ class Conformance extends HTMLElement {
     const isRunning = check !== null && !check.is_over && store.isConnected;
     run.textContent = isRunning ? "Begin again" : "Run the checks";
     run.disabled = !store.isConnected;
+    if (!isRunning && document.activeElement === stop) run.focus();
     stop.hidden = !isRunning;
     stop.disabled = false;
     progress.hidden = !isRunning;
@@ -217,13 +238,9 @@ class Conformance extends HTMLElement {
       "Run the checks: each calls the server of the call bar on a connection of its own, plays one situation, " +
       "and says what was required, what came, and how to mend it. All of them take less than a minute, with a server that answers.";
     const later = [...store.findings.values()].filter((finding) => this.#groupOf(finding) === "later").length;
-    says.textContent = saysOf(check, isRunning, later);
+    setText(says, saysOf(check, isRunning, later));
     absence.hidden = !check?.absence;
-    fill(
-      absence,
-      h("p", {}, `The server is not there: ${check?.absence}`),
-      h("p", {}, "Start it, or mend the URL in the call bar, and run the checks again."),
-    );
+    setText(absence, check?.absence ? `The server is not there: ${check.absence}. ${MEND}` : "");
     hint.hidden = !check?.hint;
     hint.textContent = check?.hint ?? "";
   }

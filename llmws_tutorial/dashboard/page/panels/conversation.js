@@ -4,7 +4,7 @@
 // utterance is added once, when nothing of it changes any more.
 
 import { store } from "../app.js";
-import { fill, h } from "../dom.js";
+import { fill, h, setText } from "../dom.js";
 import "./say-box.js";
 import { isFinal, isShown, lastEntry, line, utterance } from "../utterance.js";
 
@@ -22,7 +22,7 @@ class Conversation extends HTMLElement {
     this.#list,
     this.#live,
   );
-  #newest = h("button", { type: "button", class: "button newest", hidden: true, onclick: () => this.#toEnd() }, "To the newest");
+  #newest = h("button", { type: "button", class: "button newest", hidden: true, onclick: () => this.#goToEnd() }, "To the newest");
   #title = h("span", { class: "muted title", dir: "auto" });
   #log = h("div", { class: "visually-hidden", role: "log", "aria-label": "Conversation" });
   #entries = []; // by place
@@ -176,8 +176,7 @@ class Conversation extends HTMLElement {
     const last = store.live?.items.at(-1);
     const isListed = last?.role === "user" && this.#ears !== "" && last.sent.includes(this.#ears);
     this.#live.hidden = this.#ears === null || !store.isLive || !store.isCalling || isListed;
-    const text = this.#ears ? `You are saying: ${this.#ears}` : "Somebody is speaking …";
-    if (this.#live.textContent !== text) this.#live.textContent = text;
+    setText(this.#live, this.#ears ? `You are saying: ${this.#ears}` : "Somebody is speaking …");
   }
 
   /** Add to the log what is final, in order. */
@@ -204,6 +203,11 @@ class Conversation extends HTMLElement {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR;
     if (this.#isAtEnd) this.#newest.hidden = true;
+  }
+
+  #goToEnd() {
+    this.#toEnd();
+    this.#scroller.focus(); // the button has no more to do
   }
 
   #toEnd() {

@@ -1,7 +1,7 @@
 // Faults: what goes wrong on the platform's side of the socket, to see what the server makes of it.
 
 import { connection, store } from "../app.js";
-import { fill, h, seconds } from "../dom.js";
+import { fill, h, seconds, setText } from "../dom.js";
 
 const REQUESTS = ["response_required", "reminder_required"];
 const MANY = 900_000;
@@ -94,7 +94,10 @@ class Faults extends HTMLElement {
     });
     parts.good = h("p", { class: "muted" });
     parts.empty = h("p", { class: "notice", role: "status" });
-    parts.says = h("div", { class: "caused", role: "status" });
+    parts.done = h("p", { role: "status" });
+    parts.see = button("See it on the wire", () => showWire(this.#caused.n));
+    parts.noticed = h("ul", { class: "noticed mono", role: "list" });
+    parts.caused = h("div", { class: "caused" }, parts.done, parts.see, parts.noticed);
     parts.deeds = h(
       "div",
       { class: "faults" },
@@ -135,11 +138,12 @@ class Faults extends HTMLElement {
       h("h2", {}, "Faults"),
       h("p", { class: "muted" }, "Lines break and networks crawl. Let it happen here first, in a call that is yours."),
       parts.empty,
-      parts.says,
+      parts.caused,
       parts.deeds,
     );
     this.#chooseFrame();
     this.#enable();
+    this.#showCaused();
   }
 
   #chooseFrame() {
@@ -183,6 +187,7 @@ class Faults extends HTMLElement {
   #cause(name, isIt) {
     const { frames, log } = store.live;
     this.#caused = { name, n: frames.length - 1, line: log.length, isIt };
+    setText(this.#parts.done, ""); // the same again is told again
     this.#showCaused();
   }
 
@@ -200,30 +205,17 @@ class Faults extends HTMLElement {
   }
 
   #showCaused() {
-    const { says } = this.#parts;
+    const { caused, done, see, noticed } = this.#parts;
+    see.hidden = noticed.hidden = this.#caused === null;
     if (this.#caused === null) {
-      fill(says);
+      setText(done, "");
+      fill(noticed);
       return;
     }
     const { name, n, line, isIt } = this.#caused;
-    const noticed = (store.live?.log ?? []).slice(line, line + LINES);
-    fill(
-      says,
-      h(
-        "p",
-        {},
-        h("strong", {}, "Done: "),
-        `${name}${isIt === null ? `, frame ${n}` : ""}. `,
-        h("button", { type: "button", class: "button quiet", onclick: () => showWire(n) }, "See it on the wire"),
-      ),
-      noticed.length > 0
-        ? h(
-            "ul",
-            { class: "noticed mono" },
-            noticed.map((one) => h("li", {}, `${seconds(one.at_s)} ${one.text}`)),
-          )
-        : null,
-    );
+    setText(done, `Done: ${name}${isIt === null ? `, frame ${n}` : ""}.`);
+    const lines = (store.live?.log ?? []).slice(line, line + LINES);
+    if (lines.length !== noticed.childElementCount) fill(noticed, lines.map((one) => h("li", {}, `${seconds(one.at_s)} ${one.text}`)));
   }
 }
 

@@ -152,7 +152,8 @@ class Latency extends HTMLElement {
       this.#rows.set(turn.place, row);
       this.#parts.turns.append(row);
     }
-    row.replaceChildren(row.firstChild, h("td", { class: "number" }, `${seconds(turn.asked_at_s)} s`), ...cells, h("td", {}, bar(turn)));
+    while (row.childElementCount > 1) row.lastChild.remove(); // the link stays, perhaps with the focus
+    row.append(h("td", { class: "number" }, `${seconds(turn.asked_at_s)} s`), ...cells, h("td", {}, bar(turn)));
   }
 
   /** The name of a turn, which shows its first frame in the wire. */

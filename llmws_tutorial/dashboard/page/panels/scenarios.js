@@ -1,7 +1,7 @@
 // Scenarios: simulated callers who know what they want; played aloud or fast, one or all of them.
 
 import { connection, store } from "../app.js";
-import { fill, h } from "../dom.js";
+import { fill, h, setText } from "../dom.js";
 import "./own-scenario.js";
 
 const ALOUD = 1;
@@ -11,7 +11,7 @@ const OWN = "your own";
 class Scenarios extends HTMLElement {
   #gone = null;
   #parts = {};
-  #rows = new Map(); // by the scenario's name: {state, outcome}
+  #rows = new Map(); // by the scenario's name: {state, outcome, needs, shown}
   #outcomes = new Map(); // of what was played since the page was opened
   #playing = { name: "", title: "", waiting: [] };
 
@@ -135,10 +135,13 @@ class Scenarios extends HTMLElement {
     all.disabled = waiting.length > 0;
     stop.hidden = name === "";
     const rest = waiting.length > 0 ? ` ${waiting.length} more after it.` : "";
-    says.textContent = name ? `Playing: ${title}.${rest}` : this.#tally();
+    setText(says, name ? `Playing: ${title}.${rest}` : this.#tally());
     for (const [one, row] of this.#rows) {
       fill(row.state, this.#stateOf(one));
-      fill(row.outcome, detailsOf(this.#outcomes.get(one), row.needs));
+      const outcome = this.#outcomes.get(one);
+      if (row.shown === outcome) continue; // what is there may have the focus
+      row.shown = outcome;
+      fill(row.outcome, detailsOf(outcome, row.needs));
     }
   }
 

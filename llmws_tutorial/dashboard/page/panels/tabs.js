@@ -27,6 +27,7 @@ class Tabs extends HTMLElement {
     const id = name.toLowerCase();
     panel.id = id;
     panel.setAttribute("role", "tabpanel");
+    panel.tabIndex = -1; // where the focus goes when what had it is gone
     panel.setAttribute("aria-labelledby", `tab-${id}`);
     const count = h("span", { class: "badge", hidden: true, "aria-hidden": "true" });
     const tab = h(
@@ -41,13 +42,15 @@ class Tabs extends HTMLElement {
 
   #select(id) {
     if (!this.#tabs.has(id)) return;
+    const focused = document.activeElement?.closest("[role=tabpanel]");
     for (const [other, { tab, panel }] of this.#tabs) {
       tab.setAttribute("aria-selected", other === id);
       tab.tabIndex = other === id ? 0 : -1;
       panel.hidden = other !== id;
     }
     const { tab } = this.#tabs.get(id);
-    tab.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (focused?.hidden) tab.focus(); // a button in it has led here
+    else tab.scrollIntoView({ block: "nearest", inline: "nearest" });
     remember(KEY, id);
   }
 
