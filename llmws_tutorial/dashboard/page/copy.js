@@ -1,4 +1,4 @@
-// A button that copies a text, and says in its own words whether it could.
+// A button that copies a text, and says whether it could.
 
 import { h } from "./dom.js";
 
@@ -10,19 +10,27 @@ const SAYS_MS = 2000;
  * @param {object} [properties] - further ones of the button.
  */
 export function copyButton(label, text, properties = {}) {
-  const says = h("span", { role: "status" }, label);
+  const button = h("button", { type: "button", class: "button quiet", onclick: copy, ...properties }, label);
+  const told = h("span", { role: "status", class: "visually-hidden" }); // inside the button nobody would hear it
   let waiting = 0;
 
   async function copy() {
     try {
       await navigator.clipboard.writeText(text());
-      says.textContent = "Copied";
+      say("Copied");
     } catch {
-      says.textContent = "The browser does not let this page copy";
+      say("The browser does not let this page copy");
     }
-    clearTimeout(waiting);
-    waiting = setTimeout(() => (says.textContent = label), SAYS_MS);
   }
 
-  return h("button", { type: "button", class: "button quiet", onclick: copy, ...properties }, says);
+  function say(words) {
+    button.textContent = told.textContent = words;
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      button.textContent = label;
+      told.textContent = "";
+    }, SAYS_MS);
+  }
+
+  return h("span", { class: "copy" }, button, told);
 }

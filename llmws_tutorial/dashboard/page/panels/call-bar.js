@@ -1,7 +1,7 @@
 // The call bar: the server's URL, the big button, how far the call has come, and for how long.
 
 import { connection, player, store } from "../app.js";
-import { fill, h } from "../dom.js";
+import { fill, h, setText } from "../dom.js";
 import { ending } from "../endings.js";
 import { Clock } from "../clock.js";
 import { recall, remember } from "../memory.js";
@@ -163,8 +163,8 @@ class CallBar extends HTMLElement {
     this.#tick();
     const [kind, text] = this.#words(status, isDialling);
     this.#state.dataset.kind = kind;
-    put(this.#state, text);
-    put(this.#turn, store.isConnected && store.isCalling && status.is_open ? turn(status) : "");
+    setText(this.#state, text);
+    setText(this.#turn, store.isConnected && store.isCalling && status.is_open ? turn(status) : "");
   }
 
   /** What the status line says, and how it looks. */
@@ -184,7 +184,7 @@ class CallBar extends HTMLElement {
     const passedMs = performance.now() - this.#dialledAt;
     if (store.live && !this.#clock.hidden) {
       if (status.is_over) this.#time.stop();
-      put(this.#clock, isDialling ? `${Math.floor(passedMs / 1000)} s` : this.#time.text);
+      setText(this.#clock, isDialling ? `${Math.floor(passedMs / 1000)} s` : this.#time.text);
     }
     const isSlow = isDialling && passedMs >= SLOW_MS;
     if (!isSlow) this.#slow.replaceChildren();
@@ -207,11 +207,6 @@ class CallBar extends HTMLElement {
 /** Where an open call stands, and whether it is still on its first connection. */
 function turn({ says, connections }) {
   return connections > 1 ? `${says}, on connection ${connections}: the line was lost` : says;
-}
-
-/** Set a text, unless it is there: what is set again is read out again. */
-function put(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 customElements.define("llmws-call-bar", CallBar);

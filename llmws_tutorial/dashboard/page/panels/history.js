@@ -1,7 +1,7 @@
 // The calls on disk, the latest first: to open, save, delete, and to compare two of them.
 
 import { connection, store } from "../app.js";
-import { fill, h, ms } from "../dom.js";
+import { fill, h, ms, setText } from "../dom.js";
 import { saveRecording } from "../export.js";
 import { comparison } from "./comparison.js";
 
@@ -134,7 +134,7 @@ class History extends HTMLElement {
     const { compare, hint } = this.#parts;
     const missing = 2 - this.#picked.size;
     compare.disabled = missing !== 0;
-    hint.textContent = missing > 0 ? `Pick ${missing === 2 ? "two calls" : "one more"} to compare.` : missing < 0 ? "Pick two only." : "";
+    setText(hint, missing > 0 ? `Pick ${missing === 2 ? "two calls" : "one more"} to compare.` : missing < 0 ? "Pick two only." : "");
   }
 
   #compare() {

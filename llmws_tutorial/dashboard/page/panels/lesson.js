@@ -1,7 +1,7 @@
 // The lesson: what there is to try, ticked off as it happens, and what to read next.
 
 import { store } from "../app.js";
-import { fill, h } from "../dom.js";
+import { fill, h, setText } from "../dom.js";
 
 const KEY = "llmws tried";
 const EVENTS = ["connected", "shown", "status", "item", "check"];
@@ -99,7 +99,7 @@ class Lesson extends HTMLElement {
     const { count, tries: list, reading, again } = this.#parts;
     const done = tries.filter(({ id }) => this.#done.has(id)).length;
     const isAll = done > 0 && done === tries.length;
-    count.textContent = isAll ? "All of it done: now build it yourself." : `${done} of ${tries.length} done`;
+    setText(count, isAll ? "All of it done: now build it yourself." : `${done} of ${tries.length} done`);
     again.hidden = done === 0;
     fill(
       list,

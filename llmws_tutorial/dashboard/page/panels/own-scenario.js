@@ -27,6 +27,7 @@ class OwnScenario extends HTMLElement {
   #parts = {};
   #typing = 0;
   #asked = 0; // how often it was sent to be proofread, and not answered yet
+  #told = null; // what is said of it
 
   connectedCallback() {
     this.#gone = new AbortController();
@@ -98,6 +99,8 @@ class OwnScenario extends HTMLElement {
     const isRight = text === "";
     field.setAttribute("aria-invalid", !isRight);
     this.#enable(isRight, calls);
+    if (this.#told === `${title} ${text}`) return; // said again, it would be read out again
+    this.#told = `${title} ${text}`;
     fill(
       says,
       isRight

@@ -1,7 +1,7 @@
 // Who speaks and who listens: the agent's voice, the caller's microphone, and why not the best.
 
 import { connection, microphone, player, store } from "../app.js";
-import { h } from "../dom.js";
+import { h, setText } from "../dom.js";
 import { Recognition } from "../recognition.js";
 
 const VOICES = { kit: "The kit's own", browser: "Your browser's", captions: "Captions and a tone" };
@@ -73,8 +73,7 @@ class SoundBar extends HTMLElement {
     this.#browserTalk.hidden = noEars === "" || this.#recognition === null;
     this.#browserTalk.disabled = !this.#canTalk;
     this.#browserTalk.setAttribute("aria-pressed", this.#recognition?.isOn ?? false);
-    const words = this.#words().join(" ");
-    if (this.#notes.textContent !== words) this.#notes.textContent = words;
+    setText(this.#notes, this.#words().join(" "));
   }
 
   /** What there is to say about the voice and the ears. */

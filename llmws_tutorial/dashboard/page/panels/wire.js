@@ -1,7 +1,7 @@
 // Every frame of the call, both ways: filtered, paused, opened, saved.
 
 import { store } from "../app.js";
-import { fill, h, seconds, size } from "../dom.js";
+import { fill, h, seconds, setText, size } from "../dom.js";
 import { saveRecording } from "../export.js";
 import { VirtualList } from "../virtual-list.js";
 import "./frame-dialog.js";
@@ -266,10 +266,6 @@ function fillRow(row, frame) {
   setText(length, size(frame.size));
   if (frame.dropped) fill(says, h("span", { class: "badge bad" }, `dropped: ${frame.dropped}`), " ", frame.says);
   else setText(says, frame.says);
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 function plural(count) {
