@@ -4,8 +4,10 @@
 // to what was around it and can take it (`tabindex`), at last to the conversation. A panel that knows
 // a better place focuses that itself.
 
+import { beforeNextPicture } from "./redraw.js";
+
 let chain = []; // what has the focus, and all that is around it
-let isDue = false;
+const lookSoon = beforeNextPicture(look);
 
 document.addEventListener("focusin", ({ target }) => (chain = [...outwards(target)]));
 document.addEventListener("focusout", lookSoon);
@@ -14,15 +16,6 @@ new MutationObserver(lookSoon).observe(document.body, {
   childList: true,
   attributeFilter: ["disabled", "hidden", "open"],
 });
-
-function lookSoon() {
-  if (isDue) return;
-  isDue = true;
-  requestAnimationFrame(() => {
-    isDue = false;
-    look();
-  });
-}
 
 function look() {
   const [holder, ...around] = chain;

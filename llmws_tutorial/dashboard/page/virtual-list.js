@@ -5,6 +5,7 @@
 // aria-rowcount and aria-rowindex where it is. It follows the end until somebody scrolls up.
 
 import { h } from "./dom.js";
+import { beforeNextPicture } from "./redraw.js";
 
 const BEYOND = 6; // rows above and below what is in sight
 const NEAR = 4; // rows; whoever scrolls down so near to an end that runs away has reached it
@@ -21,7 +22,7 @@ export class VirtualList {
   #selected = -1;
   #isFollowing = true;
   #lastTop = 0; // where it was scrolled to when that was last looked at
-  #isDue = false;
+  #refresh = beforeNextPicture(() => this.#draw());
 
   /**
    * Fill an element with a grid. It dispatches `list-open` when somebody opens the selected row,
@@ -58,7 +59,7 @@ export class VirtualList {
     this.#count = count;
     if (isNew) for (const row of this.#rows) row.index = -1;
     if (this.#selected >= count) this.#selected = -1;
-    this.refresh();
+    this.#refresh();
   }
 
   /** Select a row and bring it into sight; -1: none. */
@@ -68,30 +69,20 @@ export class VirtualList {
       this.#setFollowing(this.#selected === this.#count - 1);
       this.#bringIntoSight(this.#selected);
     }
-    this.refresh();
+    this.#refresh();
   }
 
   /** Go to the end and stay there. */
   follow() {
     this.#setFollowing(true);
-    this.refresh();
+    this.#refresh();
   }
 
   /** Go to the beginning and stay there. */
   rewind() {
     this.#setFollowing(false);
     this.#scrollTo(0);
-    this.refresh();
-  }
-
-  /** Draw before the next picture; as often as you like. */
-  refresh() {
-    if (this.#isDue) return;
-    this.#isDue = true;
-    requestAnimationFrame(() => {
-      this.#isDue = false;
-      this.#draw();
-    });
+    this.#refresh();
   }
 
   #listen() {
@@ -136,7 +127,7 @@ export class VirtualList {
     const left = scrollHeight - clientHeight - scrollTop;
     const isStill = this.#isFollowing && left < 1; // a list with less to scroll is moved up by the browser
     this.#setFollowing(isStill || (isDown && left < NEAR * this.#rowHeight));
-    this.refresh();
+    this.#refresh();
   }
 
   #measure() {
@@ -147,7 +138,7 @@ export class VirtualList {
     this.#headHeight = this.#scroller.firstElementChild.offsetHeight;
     for (const row of this.#rows) row.index = -1;
     if (!this.#isFollowing && this.#selected >= 0) this.#bringIntoSight(this.#selected);
-    this.refresh();
+    this.#refresh();
   }
 
   #draw() {

@@ -69,7 +69,7 @@ class Conformance extends HTMLElement {
       h("h2", {}, "Conformance"),
       h(
         "div",
-        { class: "toolbar checks-choice" },
+        { class: "toolbar" },
         choice("Checks", parts.which),
         choice("Profile", parts.profile),
         choice("Your server is at", parts.step),

@@ -5,6 +5,7 @@
 
 import { store } from "../app.js";
 import { fill, h, setText } from "../dom.js";
+import { beforeNextPicture } from "../redraw.js";
 import "./say-box.js";
 import { isFinal, isShown, lastEntry, line, utterance } from "../utterance.js";
 
@@ -31,7 +32,7 @@ class Conversation extends HTMLElement {
   #told = 0; // how many items are in the log
   #lastTold = null; // the last of them that the caller said: its place, and as much as was told
   #ears = null; // what is recognised of the caller's voice so far; null: nobody speaks
-  #isWaiting = false;
+  #renderSoon = beforeNextPicture(() => this.#render());
   #isAtEnd = true;
   #end = null; // the entry at the end: how it ended, or that there is nothing yet
 
@@ -75,12 +76,7 @@ class Conversation extends HTMLElement {
   #change({ place }) {
     if (!store.isLive || store.live === null) return;
     if (place !== undefined) this.#changed.add(place);
-    if (this.#isWaiting) return;
-    this.#isWaiting = true;
-    requestAnimationFrame(() => {
-      this.#isWaiting = false;
-      this.#render();
-    });
+    this.#renderSoon();
   }
 
   #render() {

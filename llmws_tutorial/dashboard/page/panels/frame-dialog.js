@@ -68,15 +68,15 @@ class FrameDialog extends HTMLElement {
     const button = (text, onclick, more = {}) => h("button", { type: "button", class: "button", onclick, ...more }, text);
     const parts = this.#parts;
     parts.title = h("h2", { id: "frame-title" });
-    parts.facts = h("p", { class: "frame-facts mono" });
-    parts.meaning = h("p", { class: "frame-meaning" });
+    parts.facts = h("p", { class: "mono" });
+    parts.meaning = h("p");
     parts.dropped = h("p", { class: "frame-dropped" });
     parts.previous = button("Previous", () => this.#step(-1));
     parts.next = button("Next", () => this.#step(1));
     parts.copy = button("Copy as JSON", () => this.#copy());
     parts.again = button("Edit and send again", () => this.#beginEdit(), { "aria-describedby": "frame-why-not" });
     parts.whyNot = h("p", { id: "frame-why-not", class: "muted frame-why-not" });
-    parts.status = h("p", { role: "status", class: "muted frame-status" });
+    parts.status = h("p", { role: "status", class: "muted" });
     parts.pre = h("pre", { class: "frame-text mono scroll", tabindex: "0", role: "region", "aria-label": "All of the frame", autofocus: true });
     parts.all = button("", () => this.#showAll(), { hidden: true });
     parts.edit = this.#buildEdit(button);

@@ -110,7 +110,7 @@ class History extends HTMLElement {
       pick,
       h(
         "div",
-        { class: "history-what" },
+        {},
         h("p", { class: call.first_words ? "history-words" : "history-words muted", dir: "auto" }, words),
         h("p", { class: "history-facts muted" }, facts(call, isLive), store.shown?.call_id === id ? h("span", { class: "badge good history-shown" }, "shown now") : null),
       ),

@@ -2,6 +2,7 @@
 
 import { store } from "../app.js";
 import { fill, h, ms, seconds } from "../dom.js";
+import { beforeNextPicture } from "../redraw.js";
 
 const PARTS = {
   e2e: "From the caller's last word to the agent's first sound: what a caller feels.",
@@ -22,12 +23,12 @@ class Latency extends HTMLElement {
   #callId = null;
   #scale = 0; // how many milliseconds a bar is long
   #isAll = false; // whether the early turns of a long call are there as well
-  #isDue = false;
+  #drawSoon = beforeNextPicture(() => this.#draw());
 
   connectedCallback() {
     this.#gone = new AbortController();
     this.#build();
-    for (const type of ["item", "status", "shown"]) store.on(type, () => this.#drawSoon(), this.#gone.signal);
+    for (const type of ["item", "status", "shown"]) store.on(type, this.#drawSoon, this.#gone.signal);
     this.#draw();
   }
 
@@ -65,15 +66,6 @@ class Latency extends HTMLElement {
       ),
     );
     fill(this, h("h2", {}, "Latency"), parts.empty, parts.body);
-  }
-
-  #drawSoon() {
-    if (this.#isDue) return;
-    this.#isDue = true;
-    requestAnimationFrame(() => {
-      this.#isDue = false;
-      this.#draw();
-    });
   }
 
   #draw() {

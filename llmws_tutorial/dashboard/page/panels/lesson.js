@@ -2,6 +2,7 @@
 
 import { store } from "../app.js";
 import { fill, h, setText } from "../dom.js";
+import { beforeNextPicture } from "../redraw.js";
 
 const KEY = "llmws tried";
 const EVENTS = ["connected", "shown", "status", "item", "check"];
@@ -23,7 +24,7 @@ class Lesson extends HTMLElement {
   #parts = {};
   #done = new Set(recallTried());
   #before = {}; // the call and the run of checks that count no more, as it was begun again after them
-  #isDue = false;
+  #lookSoon = beforeNextPicture(() => this.#look());
 
   connectedCallback() {
     this.#gone = new AbortController();
@@ -50,22 +51,13 @@ class Lesson extends HTMLElement {
       ),
       parts.reading,
     );
-    for (const type of EVENTS) store.on(type, () => this.#lookSoon(), signal);
+    for (const type of EVENTS) store.on(type, this.#lookSoon, signal);
     store.on("whole", () => this.#tick("frame"), signal);
     store.on("connected", () => this.#show(), signal);
   }
 
   disconnectedCallback() {
     this.#gone.abort();
-  }
-
-  #lookSoon() {
-    if (this.#isDue) return;
-    this.#isDue = true;
-    requestAnimationFrame(() => {
-      this.#isDue = false;
-      this.#look();
-    });
   }
 
   /** See what has happened by now. */

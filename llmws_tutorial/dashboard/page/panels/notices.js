@@ -7,8 +7,8 @@ const MOST_TROUBLES = 3;
 const QUESTIONS = { call: "Call it", play: "Play it", check: "Check it" };
 
 class Notices extends HTMLElement {
-  #banners = h("div", { class: "banners", role: "status" });
-  #troubles = h("div", { class: "troubles", role: "alert" });
+  #banners = h("div", { role: "status" });
+  #troubles = h("div", { role: "alert" });
   #shown = "";
 
   connectedCallback() {

@@ -93,7 +93,7 @@ class Scenarios extends HTMLElement {
         { class: "scenario-text" },
         h("h3", {}, title, " ", h("code", { class: "muted" }, name), " ", row.state),
         h("p", { class: "muted" }, about),
-        needs ? h("p", { class: "scenario-needs" }, `Needs ${needs}.`) : null,
+        needs ? h("p", {}, `Needs ${needs}.`) : null,
         row.outcome,
       ),
       h(

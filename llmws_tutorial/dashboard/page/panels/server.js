@@ -2,7 +2,8 @@
 
 import { store } from "../app.js";
 import { copyButton } from "../copy.js";
-import { fill, h, seconds } from "../dom.js";
+import { h, seconds } from "../dom.js";
+import { beforeNextPicture } from "../redraw.js";
 
 const MOST = 1000; // lines that are shown at once: the latest
 const LEVELS = { ERROR: "bad", CRITICAL: "bad", WARNING: "warn" };
@@ -16,15 +17,15 @@ class ServerLog extends HTMLElement {
   #gone = null;
   #parts = {};
   #shown = 0; // how many of the lines were looked at
-  #isDue = false;
   #isAtEnd = true; // the end is in view, or was when the panel was
+  #showSoon = beforeNextPicture(() => this.#show());
 
   connectedCallback() {
     this.#gone = new AbortController();
     const { signal } = this.#gone;
     this.#build();
     store.on("connected", () => this.#restart(), signal);
-    store.on("server_line", () => this.#showSoon(), signal);
+    store.on("server_line", this.#showSoon, signal);
     this.#restart();
   }
 
@@ -100,15 +101,6 @@ class ServerLog extends HTMLElement {
     this.#shown = 0;
     this.#parts.list.replaceChildren();
     this.#show();
-  }
-
-  #showSoon() {
-    if (this.#isDue) return;
-    this.#isDue = true;
-    requestAnimationFrame(() => {
-      this.#isDue = false;
-      this.#show();
-    });
   }
 
   /** Show the lines that are new, and keep to the end where the end was in view. */

@@ -3,13 +3,14 @@
 import { store } from "../app.js";
 import { h, size } from "../dom.js";
 import { recall, remember } from "../memory.js";
+import { beforeNextPicture } from "../redraw.js";
 
 const KEY = "llmws tab";
 const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
 
 class Tabs extends HTMLElement {
   #tabs = new Map(); // by the panel's name in lower case
-  #isCounting = false;
+  #countSoon = beforeNextPicture(() => this.#count());
 
   connectedCallback() {
     const list = h("div", { role: "tablist", "aria-label": "Panels", onkeydown: (event) => this.#move(event) });
@@ -19,7 +20,7 @@ class Tabs extends HTMLElement {
     this.#select("wire");
     this.#select(last);
     document.addEventListener("llmws-show", ({ detail }) => this.#select(detail.panel));
-    for (const type of ["shown", "frame", "check", "finding", "step"]) store.on(type, () => this.#countSoon());
+    for (const type of ["shown", "frame", "check", "finding", "step"]) store.on(type, this.#countSoon);
   }
 
   #tab(panel) {
@@ -65,15 +66,6 @@ class Tabs extends HTMLElement {
     const id = ids.at(next % ids.length);
     this.#select(id);
     this.#tabs.get(id).tab.focus();
-  }
-
-  #countSoon() {
-    if (this.#isCounting) return;
-    this.#isCounting = true;
-    requestAnimationFrame(() => {
-      this.#isCounting = false;
-      this.#count();
-    });
   }
 
   #count() {

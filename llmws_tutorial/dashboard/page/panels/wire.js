@@ -3,6 +3,7 @@
 import { store } from "../app.js";
 import { fill, h, seconds, setText, size } from "../dom.js";
 import { saveRecording } from "../export.js";
+import { beforeNextPicture } from "../redraw.js";
 import { VirtualList } from "../virtual-list.js";
 import "./frame-dialog.js";
 
@@ -26,7 +27,7 @@ class Wire extends HTMLElement {
   #frames = []; // those that pass the filter
   #taken = 0; // how many of the call's frames were looked at
   #isPaused = false;
-  #isDue = false;
+  #refreshSoon = beforeNextPicture(() => this.#refresh());
   #chips = new Set();
   #words = "";
 
@@ -34,7 +35,7 @@ class Wire extends HTMLElement {
     this.#gone = new AbortController();
     const { signal } = this.#gone;
     this.#build();
-    for (const type of ["frame", "status"]) store.on(type, () => this.#refreshSoon(), signal);
+    for (const type of ["frame", "status"]) store.on(type, this.#refreshSoon, signal);
     store.on("shown", () => this.#begin(), signal);
     document.addEventListener("llmws-key", ({ detail }) => this.#press(detail.key), { signal });
     document.addEventListener("llmws-show", ({ detail }) => this.#show(detail), { signal });
@@ -71,7 +72,7 @@ class Wire extends HTMLElement {
     fill(
       this,
       h("div", { class: "toolbar" }, h("h2", {}, "Wire"), parts.count, parts.latest, parts.pause, parts.save),
-      h("div", { class: "toolbar wire-tools" }, parts.filter, h("div", { class: "wire-chips", role: "group", "aria-label": "Which frames" }, parts.chips)),
+      h("div", { class: "toolbar" }, parts.filter, h("div", { class: "wire-chips", role: "group", "aria-label": "Which frames" }, parts.chips)),
       parts.told,
       parts.grid,
       parts.empty,
@@ -131,15 +132,6 @@ class Wire extends HTMLElement {
     for (const name of this.#chips) if (!CHIPS[name](frame)) return false;
     if (!this.#words) return true;
     return `${frame.kind} ${frame.says} ${frame.dropped ?? ""}`.toLowerCase().includes(this.#words);
-  }
-
-  #refreshSoon() {
-    if (this.#isDue) return;
-    this.#isDue = true;
-    requestAnimationFrame(() => {
-      this.#isDue = false;
-      this.#refresh();
-    });
   }
 
   #refresh() {
