@@ -1,6 +1,6 @@
 // A button that copies a text, and says whether it could.
 
-import { h } from "./dom.js";
+import { button, h } from "./dom.js";
 
 const SAYS_MS = 2000;
 
@@ -10,7 +10,7 @@ const SAYS_MS = 2000;
  * @param {object} [properties] - further ones of the button.
  */
 export function copyButton(label, text, properties = {}) {
-  const button = h("button", { type: "button", class: "button quiet", onclick: copy, ...properties }, label);
+  const copies = button(label, copy, { class: "button quiet", ...properties });
   const told = h("span", { role: "status", class: "visually-hidden" }); // inside the button nobody would hear it
   let waiting = 0;
 
@@ -24,13 +24,13 @@ export function copyButton(label, text, properties = {}) {
   }
 
   function say(words) {
-    button.textContent = told.textContent = words;
+    copies.textContent = told.textContent = words;
     clearTimeout(waiting);
     waiting = setTimeout(() => {
-      button.textContent = label;
+      copies.textContent = label;
       told.textContent = "";
     }, SAYS_MS);
   }
 
-  return h("span", { class: "copy" }, button, told);
+  return h("span", { class: "copy" }, copies, told);
 }

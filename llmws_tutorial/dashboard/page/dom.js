@@ -15,6 +15,11 @@ export function h(name, properties = {}, ...children) {
   return element;
 }
 
+/** Make a button that does something. */
+export function button(text, onclick, properties = {}) {
+  return h("button", { type: "button", class: "button", onclick, ...properties }, text);
+}
+
 /** Put children in place of all that an element has. */
 export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));

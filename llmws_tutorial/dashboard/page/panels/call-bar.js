@@ -1,7 +1,7 @@
 // The call bar: the server's URL, the big button, how far the call has come, and for how long.
 
 import { connection, player, store } from "../app.js";
-import { fill, h, setText } from "../dom.js";
+import { button, fill, h, setText } from "../dom.js";
 import { ending } from "../endings.js";
 import { Clock } from "../clock.js";
 import { recall, remember } from "../memory.js";
@@ -28,7 +28,7 @@ class CallBar extends HTMLElement {
     oninput: () => this.#typed(),
     onkeydown: (event) => this.#entered(event),
   });
-  #earlier = h("button", { class: "button quiet earlier", type: "button", hidden: true, onclick: () => this.#takeEarlier() });
+  #earlier = button("", () => this.#takeEarlier(), { class: "button quiet earlier", hidden: true });
   #button = h("button", { class: "button primary call", type: "submit" }, "Make a web call");
   #clock = h("span", { class: "clock", role: "timer", "aria-label": "Length of the call", hidden: true });
   #hints = h("ul", { class: "hints", id: "url-hints", "aria-live": "polite" });

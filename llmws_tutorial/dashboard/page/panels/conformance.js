@@ -1,7 +1,7 @@
 // The checks against the server of the call bar: run, followed finding by finding, sorted by verdict.
 
 import { connection, store } from "../app.js";
-import { fill, h, setText } from "../dom.js";
+import { button, fill, h, setText } from "../dom.js";
 import { recall, remember } from "../memory.js";
 import { findingItem } from "./finding.js";
 
@@ -51,8 +51,8 @@ class Conformance extends HTMLElement {
       h("option", { value: "guide-2024" }, "guide-2024: the original guide"),
     );
     parts.step = h("select", { class: "field", id: "checks-step", onchange: () => this.#chooseStep() });
-    parts.run = h("button", { type: "button", class: "button primary", onclick: () => this.#run() }, "Run the checks");
-    parts.stop = h("button", { type: "button", class: "button", hidden: true, onclick: () => this.#stop() }, "Stop");
+    parts.run = button("Run the checks", () => this.#run(), { class: "button primary" });
+    parts.stop = button("Stop", () => this.#stop(), { hidden: true });
     parts.progress = h("progress", {
       class: "progress",
       max: 1,

@@ -4,7 +4,7 @@
 // utterance is added once, when nothing of it changes any more.
 
 import { store } from "../app.js";
-import { fill, h, setText } from "../dom.js";
+import { button, fill, h, setText } from "../dom.js";
 import { beforeNextPicture } from "../redraw.js";
 import "./say-box.js";
 import { isFinal, isShown, lastEntry, line, utterance } from "../utterance.js";
@@ -23,7 +23,7 @@ class Conversation extends HTMLElement {
     this.#list,
     this.#live,
   );
-  #newest = h("button", { type: "button", class: "button newest", hidden: true, onclick: () => this.#goToEnd() }, "To the newest");
+  #newest = button("To the newest", () => this.#goToEnd(), { class: "button newest", hidden: true });
   #title = h("span", { class: "muted title", dir: "auto" });
   #log = h("div", { class: "visually-hidden", role: "log", "aria-label": "Conversation" });
   #entries = []; // by place
@@ -135,9 +135,8 @@ class Conversation extends HTMLElement {
     this.#first = Math.max(0, first);
     this.#entries = [];
     this.#end = null;
-    const show = () => this.#showEarlier(call);
-    const button = h("button", { type: "button", class: "button quiet", onclick: show }, `Show earlier ones (${this.#first})`);
-    fill(this.#list, this.#first > 0 ? h("li", {}, button) : null);
+    const show = button(`Show earlier ones (${this.#first})`, () => this.#showEarlier(call), { class: "button quiet" });
+    fill(this.#list, this.#first > 0 ? h("li", {}, show) : null);
     for (let place = this.#first; place < call.items.length; place += 1) this.#changed.add(place);
   }
 
@@ -158,7 +157,7 @@ class Conversation extends HTMLElement {
     fill(
       this.#bar,
       h("p", {}, opened.started_ms ? `A call of ${start}, from the disk.` : "A call from the disk."),
-      h("button", { type: "button", class: "button", onclick: () => store.showLive() }, this.#wayBack()),
+      button(this.#wayBack(), () => store.showLive()),
     );
   }
 

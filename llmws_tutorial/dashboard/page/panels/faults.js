@@ -1,7 +1,7 @@
 // Faults: what goes wrong on the platform's side of the socket, to see what the server makes of it.
 
 import { connection, store } from "../app.js";
-import { fill, h, seconds, setText } from "../dom.js";
+import { button, fill, h, seconds, setText } from "../dom.js";
 
 const REQUESTS = ["response_required", "reminder_required"];
 const MANY = 900_000;
@@ -70,7 +70,6 @@ class Faults extends HTMLElement {
 
   #build() {
     const parts = this.#parts;
-    const button = (text, onclick) => h("button", { type: "button", class: "button", onclick }, text);
     parts.seconds = h("input", {
       class: "field",
       id: "slow-seconds",
@@ -158,7 +157,7 @@ class Faults extends HTMLElement {
     const isOpen = store.isConnected && store.isCalling && store.live.status.is_open;
     if (isOpen === this.#isOpen) return;
     this.#isOpen = isOpen;
-    for (const button of this.#parts.deeds.querySelectorAll("button")) button.disabled = !isOpen;
+    for (const one of this.#parts.deeds.querySelectorAll("button")) one.disabled = !isOpen;
     this.#parts.empty.hidden = isOpen;
     this.#parts.empty.textContent = isOpen
       ? ""

@@ -1,7 +1,7 @@
 // One finding of the checks: a line, and below it everything that it takes to mend the server.
 
 import { copyButton } from "../copy.js";
-import { h } from "../dom.js";
+import { button, h } from "../dom.js";
 
 const TONES = { failed: "bad", "not strict": "warn", "not seen": "", ok: "good" };
 
@@ -45,16 +45,7 @@ function bodyOf(finding, runAgain) {
     h(
       "div",
       { class: "toolbar" },
-      h(
-        "button",
-        {
-          type: "button",
-          class: "button",
-          onclick: () => runAgain(finding.id),
-          "aria-label": `Run ${finding.id} again`,
-        },
-        "Run this check again",
-      ),
+      button("Run this check again", () => runAgain(finding.id), { "aria-label": `Run this check again: ${finding.id}` }),
     ),
   ].filter((part) => part !== null);
 }

@@ -3,7 +3,7 @@
 // The panel that owns it says which frame with `show`; it asks for a neighbour with `frame-step`.
 
 import { connection, store } from "../app.js";
-import { fill, h, seconds, size } from "../dom.js";
+import { button, fill, h, seconds, size } from "../dom.js";
 import { laidOut } from "../json-text.js";
 import { areKeysOn } from "../keys.js";
 import { meaning } from "../meanings.js";
@@ -65,7 +65,6 @@ class FrameDialog extends HTMLElement {
   }
 
   #build() {
-    const button = (text, onclick, more = {}) => h("button", { type: "button", class: "button", onclick, ...more }, text);
     const parts = this.#parts;
     parts.title = h("h2", { id: "frame-title" });
     parts.facts = h("p", { class: "mono" });
@@ -79,7 +78,7 @@ class FrameDialog extends HTMLElement {
     parts.status = h("p", { role: "status", class: "muted" });
     parts.pre = h("pre", { class: "frame-text mono scroll", tabindex: "0", role: "region", "aria-label": "All of the frame", autofocus: true });
     parts.all = button("", () => this.#showAll(), { hidden: true });
-    parts.edit = this.#buildEdit(button);
+    parts.edit = this.#buildEdit();
     const steps = h("div", { class: "toolbar" }, parts.previous, parts.next, button("Close", () => this.close()));
     parts.dialog = h(
       "dialog",
@@ -97,7 +96,7 @@ class FrameDialog extends HTMLElement {
     fill(this, parts.dialog);
   }
 
-  #buildEdit(button) {
+  #buildEdit() {
     this.#parts.area = h("textarea", { id: "frame-edit", class: "field mono", rows: "8", spellcheck: "false", autocomplete: "off" });
     const submit = (event) => {
       event.preventDefault();

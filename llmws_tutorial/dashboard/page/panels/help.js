@@ -1,6 +1,6 @@
 // The help: which keys there are, and the switch that turns them off.
 
-import { h } from "../dom.js";
+import { button, h } from "../dom.js";
 import { areKeysOn, KEYS, switchKeys } from "../keys.js";
 
 class Help extends HTMLElement {
@@ -17,7 +17,7 @@ class Help extends HTMLElement {
         "These keys are on",
       ),
       h("p", { class: "muted" }, "They rest while you type. Tab, the arrow keys and Enter work in any case."),
-      h("div", { class: "toolbar" }, h("span"), h("button", { type: "button", class: "button", onclick: () => dialog.close() }, "Close")),
+      h("div", { class: "toolbar" }, h("span"), button("Close", () => dialog.close())),
     );
     this.append(dialog);
     document.addEventListener("llmws-key", ({ detail }) => detail.key === "help" && dialog.showModal());

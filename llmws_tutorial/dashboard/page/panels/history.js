@@ -1,7 +1,7 @@
 // The calls on disk, the latest first: to open, save, delete, and to compare two of them.
 
 import { connection, store } from "../app.js";
-import { fill, h, ms, setText } from "../dom.js";
+import { button, fill, h, ms, setText } from "../dom.js";
 import { saveRecording } from "../export.js";
 import { comparison } from "./comparison.js";
 
@@ -178,10 +178,6 @@ class History extends HTMLElement {
     const wrong = await saveRecording(id);
     if (wrong) store.apply({ type: "trouble", text: wrong });
   }
-}
-
-function button(text, onclick, more = {}) {
-  return h("button", { type: "button", class: "button", onclick, ...more }, text);
 }
 
 function when({ started_ms: started }) {

@@ -1,7 +1,7 @@
 // How long things took: per turn, and over the call in the parts that the platform reports.
 
 import { store } from "../app.js";
-import { fill, h, ms, seconds } from "../dom.js";
+import { button, fill, h, ms, seconds } from "../dom.js";
 import { beforeNextPicture } from "../redraw.js";
 
 const PARTS = {
@@ -41,7 +41,7 @@ class Latency extends HTMLElement {
     parts.empty = h("p", { class: "empty" }, "No turns yet. Make a web call and say something: each answer is timed here.");
     parts.summary = h("tbody");
     parts.turns = h("tbody");
-    parts.all = h("button", { type: "button", class: "button", hidden: true, onclick: () => this.#showAll() });
+    parts.all = button("", () => this.#showAll(), { hidden: true });
     const heads = COLUMNS.map((name, n) => h("th", { scope: "col", class: n > 0 && n < 7 ? "number" : null }, name));
     parts.axis = heads.at(-1);
     parts.body = h(
@@ -156,7 +156,7 @@ class Latency extends HTMLElement {
       const frame = frames[0]?.n;
       document.dispatchEvent(new CustomEvent("llmws-show", { detail: { panel: "wire", frame } }));
     };
-    return h("button", { type: "button", class: "button quiet latency-link", onclick: show, title: "Show its first frame" }, name);
+    return button(name, show, { class: "button quiet latency-link", title: "Show its first frame" });
   }
 }
 

@@ -1,7 +1,7 @@
 // The lesson: what there is to try, ticked off as it happens, and what to read next.
 
 import { store } from "../app.js";
-import { fill, h, setText } from "../dom.js";
+import { button, fill, h, setText } from "../dom.js";
 import { beforeNextPicture } from "../redraw.js";
 
 const KEY = "llmws tried";
@@ -33,7 +33,7 @@ class Lesson extends HTMLElement {
     parts.count = h("p", { class: "muted", role: "status" });
     parts.tries = h("ol", { class: "tries", role: "list" });
     parts.reading = h("ul", { class: "reading", role: "list" });
-    parts.again = h("button", { type: "button", class: "button quiet", onclick: () => this.#forget() }, "Begin again");
+    parts.again = button("Begin again", () => this.#forget(), { class: "button quiet" });
     this.replaceChildren(
       h("h2", {}, "Lesson"),
       h(
@@ -113,9 +113,7 @@ function tryItem({ id, text, why }, isDone) {
     { class: isDone ? "try is-done" : "try" },
     h("span", { class: `badge ${isDone ? "good" : ""}` }, isDone ? "✓ done" : "to try"),
     h("div", {}, h("p", {}, text), h("p", { class: "muted" }, why)),
-    WHERE[id] && !isDone
-      ? h("button", { type: "button", class: "button quiet", onclick: show }, `Go to ${WHERE[id]}`)
-      : null,
+    WHERE[id] && !isDone ? button(`Go to ${WHERE[id]}`, show, { class: "button quiet" }) : null,
   );
 }
 

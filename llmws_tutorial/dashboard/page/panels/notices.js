@@ -1,7 +1,7 @@
 // What people have to know or decide: banners while something holds, troubles, the one question.
 
 import { connection, player, store } from "../app.js";
-import { fill, h } from "../dom.js";
+import { button, fill, h } from "../dom.js";
 
 const MOST_TROUBLES = 3;
 const QUESTIONS = { call: "Call it", play: "Play it", check: "Check it" };
@@ -53,20 +53,16 @@ class Notices extends HTMLElement {
       ),
     elsewhere: () => [
       h("p", {}, "The sound of this call is in another tab."),
-      this.#button("Hear it here", () => {
+      button("Hear it here", () => {
         player.unlock();
         connection.send({ type: "listen_here" });
       }),
     ],
     blocked: () => [
       h("p", {}, "The browser lets no sound out before you click."),
-      this.#button("Let it sound", () => player.unlock()),
+      button("Let it sound", () => player.unlock()),
     ],
   };
-
-  #button(text, onclick) {
-    return h("button", { type: "button", class: "button", onclick }, text);
-  }
 
   /** Show a trouble until it is dismissed or a call begins; the same one is shown once. */
   #complain(text) {
@@ -76,7 +72,7 @@ class Notices extends HTMLElement {
       "div",
       { class: "banner bad" },
       h("p", {}, text),
-      this.#button("Dismiss", () => trouble.remove()),
+      button("Dismiss", () => trouble.remove()),
     );
     this.#troubles.append(trouble);
     while (this.#troubles.childElementCount > MOST_TROUBLES) this.#troubles.firstChild.remove();
@@ -84,6 +80,10 @@ class Notices extends HTMLElement {
 
   /** A server elsewhere is dialled only when its user has seen where it is. */
   #ask({ url, about }) {
+    const agree = () => {
+      dialog.close();
+      connection.confirm(about);
+    };
     const dialog = h(
       "dialog",
       { "aria-labelledby": "confirm-title", class: "confirm", onclose: () => dialog.remove() },
@@ -93,19 +93,8 @@ class Notices extends HTMLElement {
       h(
         "div",
         { class: "toolbar" },
-        this.#button("Cancel", () => dialog.close()),
-        h(
-          "button",
-          {
-            type: "button",
-            class: "button primary",
-            onclick: () => {
-              dialog.close();
-              connection.confirm(about);
-            },
-          },
-          QUESTIONS[about],
-        ),
+        button("Cancel", () => dialog.close()),
+        button(QUESTIONS[about], agree, { class: "button primary" }),
       ),
     );
     this.append(dialog);

@@ -1,7 +1,7 @@
 // A scenario that is written in the page: proofread while it is typed, played like every other.
 
 import { connection, store } from "../app.js";
-import { fill, h } from "../dom.js";
+import { button, fill, h } from "../dom.js";
 import { recall, remember } from "../memory.js";
 
 const KEY = "llmws scenario";
@@ -44,8 +44,6 @@ class OwnScenario extends HTMLElement {
 
   #build() {
     const parts = this.#parts;
-    const button = (text, isAloud) =>
-      h("button", { type: "button", class: "button", disabled: true, onclick: () => this.#play(isAloud) }, text);
     parts.text = h("textarea", {
       class: "field mono",
       id: "own-scenario",
@@ -59,8 +57,8 @@ class OwnScenario extends HTMLElement {
     });
     parts.text.value = recall(KEY) ?? SAMPLE;
     parts.says = h("div", { id: "own-scenario-says", role: "status" });
-    parts.aloud = button("Hear yours", true);
-    parts.fast = button("Play yours fast", false);
+    parts.aloud = button("Hear yours", () => this.#play(true), { disabled: true });
+    parts.fast = button("Play yours fast", () => this.#play(false), { disabled: true });
     this.replaceChildren(
       h("label", { for: "own-scenario", class: "muted" }, "Written as YAML; docs/scenarios.md has all of it"),
       parts.text,
@@ -70,7 +68,7 @@ class OwnScenario extends HTMLElement {
         { class: "toolbar" },
         parts.aloud,
         parts.fast,
-        h("button", { type: "button", class: "button quiet", onclick: () => this.#reset() }, "Back to the example"),
+        button("Back to the example", () => this.#reset(), { class: "button quiet" }),
       ),
     );
   }
@@ -121,11 +119,7 @@ class OwnScenario extends HTMLElement {
     const found = error.match(/^line (\d+), column (\d+):/);
     if (found === null) return null;
     const [line, column] = [Number(found[1]), Number(found[2])];
-    return h(
-      "button",
-      { type: "button", class: "button quiet", onclick: () => this.#goTo(line, column) },
-      `Go to line ${line}`,
-    );
+    return button(`Go to line ${line}`, () => this.#goTo(line, column), { class: "button quiet" });
   }
 
   #goTo(line, column) {

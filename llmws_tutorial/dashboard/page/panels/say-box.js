@@ -1,7 +1,7 @@
 // What a caller can do: type, say a phrase, interrupt, stay silent, mumble, press keys.
 
 import { connection, store } from "../app.js";
-import { fill, h } from "../dom.js";
+import { button, fill, h } from "../dom.js";
 
 const INTERRUPTION = "Wait, one moment.";
 const DIGITS = [..."123456789*0#"];
@@ -20,8 +20,7 @@ class SayBox extends HTMLElement {
   #isThere = null; // somebody to talk to
 
   connectedCallback() {
-    const act = (text, command, title) =>
-      h("button", { type: "button", class: "button", title, onclick: () => connection.send(command) }, text);
+    const act = (text, command, title) => button(text, () => connection.send(command), { title });
     this.append(
       h("form", { onsubmit: (event) => this.#say(event) }, this.#field, h("button", { class: "button primary" }, "Say")),
       this.#phrases,
@@ -51,8 +50,7 @@ class SayBox extends HTMLElement {
   }
 
   #offer() {
-    const chip = (text) =>
-      h("button", { type: "button", class: "button phrase", onclick: () => connection.send({ type: "say", text }) }, text);
+    const chip = (text) => button(text, () => connection.send({ type: "say", text }), { class: "button phrase" });
     fill(this.#phrases, store.hello.phrases.map(chip));
     this.#isThere = null;
     this.#show();
@@ -79,7 +77,7 @@ class SayBox extends HTMLElement {
       h(
         "div",
         { role: "group", "aria-label": "Keypad" },
-        DIGITS.map((digit) => h("button", { type: "button", class: "button mono", onclick: () => press(digit) }, digit)),
+        DIGITS.map((digit) => button(digit, () => press(digit), { class: "button mono" })),
         this.#typed,
       ),
     );
@@ -94,7 +92,7 @@ class SayBox extends HTMLElement {
     this.#isThere = isThere;
     this.#phrases.tabIndex = isThere ? -1 : 0; // it may scroll, and nothing in it takes the focus
     const hadFocus = this.contains(document.activeElement);
-    for (const button of this.querySelectorAll("button")) button.disabled = !isThere;
+    for (const one of this.querySelectorAll("button")) one.disabled = !isThere;
     if (hadFocus && document.activeElement !== this.#field && !isThere) this.#field.focus();
   }
 }

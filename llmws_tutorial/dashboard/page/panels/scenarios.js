@@ -1,7 +1,7 @@
 // Scenarios: simulated callers who know what they want; played aloud or fast, one or all of them.
 
 import { connection, store } from "../app.js";
-import { fill, h, setText } from "../dom.js";
+import { button, fill, h, setText } from "../dom.js";
 import "./own-scenario.js";
 
 const ALOUD = 1;
@@ -30,8 +30,6 @@ class Scenarios extends HTMLElement {
 
   #build() {
     const parts = this.#parts;
-    const button = (text, onclick, more = {}) =>
-      h("button", { type: "button", class: "button", onclick, ...more }, text);
     parts.all = button("Play all, fast", () => this.#playAll());
     parts.stop = button("Stop", () => connection.send({ type: "hang_up" }), { hidden: true });
     parts.says = h("p", { role: "status", class: "muted" });
@@ -75,16 +73,7 @@ class Scenarios extends HTMLElement {
     const row = { state: h("span", {}), outcome: h("div", {}), needs };
     this.#rows.set(name, row);
     const play = (text, isAloud) =>
-      h(
-        "button",
-        {
-          type: "button",
-          class: "button",
-          "aria-label": `${text}: ${title}`,
-          onclick: () => this.#play({ name }, isAloud),
-        },
-        text,
-      );
+      button(text, () => this.#play({ name }, isAloud), { "aria-label": `${text}: ${title}` });
     return h(
       "li",
       { class: "scenario" },
@@ -181,7 +170,7 @@ function detailsOf(outcome, needs) {
         )
       : null,
     wrongs.length > 0 && needs ? h("p", { class: "muted" }, `It needs ${needs}: yours may not be made for it.`) : null,
-    callId ? h("button", { type: "button", class: "button quiet", onclick: look }, "Look at the call") : null,
+    callId ? button("Look at the call", look, { class: "button quiet" }) : null,
   ];
 }
 

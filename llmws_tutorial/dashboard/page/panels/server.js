@@ -2,7 +2,7 @@
 
 import { store } from "../app.js";
 import { copyButton } from "../copy.js";
-import { h, seconds } from "../dom.js";
+import { button, h, seconds } from "../dom.js";
 import { beforeNextPicture } from "../redraw.js";
 
 const MOST = 1000; // lines that are shown at once: the latest
@@ -44,11 +44,7 @@ class ServerLog extends HTMLElement {
       autocomplete: "off",
       oninput: () => this.#restart(),
     });
-    parts.errors = h(
-      "button",
-      { type: "button", class: "button", "aria-pressed": "false", onclick: () => this.#toggleErrors() },
-      "Errors only",
-    );
+    parts.errors = button("Errors only", () => this.#toggleErrors(), { "aria-pressed": "false" });
     parts.count = h("span", { class: "muted" });
     parts.empty = h("p", { class: "empty" });
     parts.list = h("ol", { class: "log mono", role: "list" });
@@ -161,17 +157,10 @@ function item(line) {
 /** When in the call a line came; a way to the frame that was the latest then. */
 function moment(line) {
   if (line.at_s === null) return h("span", { class: "log-time muted" }, "no call");
-  const look = () => show(line);
-  return h(
-    "button",
-    {
-      type: "button",
-      class: "button quiet log-time",
-      onclick: look,
-      "aria-label": `At ${seconds(line.at_s)} s of the call: show the frame`,
-    },
-    `${seconds(line.at_s)} s`,
-  );
+  return button(`${seconds(line.at_s)} s`, () => show(line), {
+    class: "button quiet log-time",
+    "aria-label": `At ${seconds(line.at_s)} s of the call: show the frame`,
+  });
 }
 
 function show({ call_id: callId, at_s: atS }) {

@@ -1,7 +1,7 @@
 // Who speaks and who listens: the agent's voice, the caller's microphone, and why not the best.
 
 import { connection, microphone, player, store } from "../app.js";
-import { h, setText } from "../dom.js";
+import { button, h, setText } from "../dom.js";
 import { Recognition } from "../recognition.js";
 
 const VOICES = { kit: "The kit's own", browser: "Your browser's", captions: "Captions and a tone" };
@@ -19,11 +19,7 @@ class SoundBar extends HTMLElement {
     this.#level,
     "Talk",
   );
-  #browserTalk = h(
-    "button",
-    { type: "button", class: "button", "aria-pressed": "false", onclick: () => this.#toggleBrowser() },
-    "Talk by the browser",
-  );
+  #browserTalk = button("Talk by the browser", () => this.#toggleBrowser(), { "aria-pressed": "false" });
   #notes = h("p", { class: "notes muted" });
   #recognition = Recognition.isThere ? new Recognition(connection) : null;
   #isHeld = false; // Space is down: the microphone stays on for as long
@@ -38,7 +34,7 @@ class SoundBar extends HTMLElement {
         this.#voice,
         this.#talk,
         this.#browserTalk,
-        h("button", { type: "button", class: "button quiet", onclick: help }, "Keys"),
+        button("Keys", help, { class: "button quiet" }),
       ),
       this.#notes,
     );

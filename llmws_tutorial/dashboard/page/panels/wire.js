@@ -1,7 +1,7 @@
 // Every frame of the call, both ways: filtered, paused, opened, saved.
 
 import { store } from "../app.js";
-import { fill, h, seconds, setText, size } from "../dom.js";
+import { button, fill, h, seconds, setText, size } from "../dom.js";
 import { saveRecording } from "../export.js";
 import { beforeNextPicture } from "../redraw.js";
 import { VirtualList } from "../virtual-list.js";
@@ -48,7 +48,6 @@ class Wire extends HTMLElement {
 
   #build() {
     const parts = this.#parts;
-    const button = (text, onclick, more = {}) => h("button", { type: "button", class: "button", onclick, ...more }, text);
     parts.filter = h("input", {
       type: "text",
       class: "field wire-filter",
