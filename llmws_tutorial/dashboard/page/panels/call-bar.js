@@ -34,7 +34,7 @@ class CallBar extends HTMLElement {
   #hints = h("ul", { class: "hints", id: "url-hints", "aria-live": "polite" });
   #state = h("p", { class: "state", role: "status" });
   #turn = h("span", { class: "muted turn" });
-  #slow = h("div", { class: "slow", role: "status" });
+  #slow = h("div", { class: "slow", role: "status", "aria-atomic": "false" }); // only what is new is read out
   #time = new Clock();
   #memory = recall(KEY) ?? {};
   #isTouched = false;
@@ -191,16 +191,18 @@ class CallBar extends HTMLElement {
     else if (this.#slow.childElementCount === 0 || this.#slow.dataset.told !== `${this.#stages.length}`) this.#tell(status);
   }
 
-  /** It takes long: say what failed so far, where it stands, and what mostly helps. */
+  /** It takes long: say what failed so far, where it stands, and what mostly helps; nothing twice. */
   #tell(status) {
     this.#slow.dataset.told = `${this.#stages.length}`;
     const told = this.#stages.filter(([, says], place) => says.endsWith(AGAIN) || place === this.#stages.length - 1);
-    fill(
-      this.#slow,
-      h("p", {}, "There is no call yet with ", h("span", { class: "mono" }, store.live.url)),
-      h("ol", {}, told.map(([at, says]) => h("li", {}, `after ${(at / 1000).toFixed(1)} s: ${says}`))),
-      status.likely_fix ? h("p", {}, `What mostly helps: ${status.likely_fix}`) : null,
-    );
+    const lines = told.map(([at, says]) => `after ${(at / 1000).toFixed(1)} s: ${says}`);
+    if (this.#slow.childElementCount === 0) {
+      fill(this.#slow, h("p", {}, "There is no call yet with ", h("span", { class: "mono" }, store.live.url)), h("ol"), h("p"));
+    }
+    const [, list, fix] = this.#slow.children;
+    for (const item of [...list.children]) if (!lines.includes(item.textContent)) item.remove();
+    list.append(...lines.slice(list.childElementCount).map((line) => h("li", {}, line)));
+    setText(fix, status.likely_fix ? `What mostly helps: ${status.likely_fix}` : "");
   }
 }
 
