@@ -8,6 +8,7 @@ import { h } from "./dom.js";
 import { beforeNextPicture } from "./redraw.js";
 
 const BEYOND = 6; // rows above and below what is in sight
+const RESTS_MS = 300; // after which a list that was drawn is at rest
 const NEAR = 4; // rows; whoever scrolls down so near to an end that runs away has reached it
 
 export class VirtualList {
@@ -21,6 +22,7 @@ export class VirtualList {
   #headHeight = 0;
   #selected = -1;
   #isFollowing = true;
+  #sorting = 0; // until nothing has moved for a while
   #lastTop = 0; // where it was scrolled to when that was last looked at
   #refresh = beforeNextPicture(() => this.#draw());
 
@@ -90,7 +92,7 @@ export class VirtualList {
     new ResizeObserver(() => this.#measure()).observe(scroller);
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     scroller.addEventListener("wheel", ({ deltaY }) => deltaY < 0 && scroller.scrollTop > 0 && this.#setFollowing(false), { passive: true });
-    scroller.addEventListener("pointerdown", () => this.#setFollowing(false), { passive: true });
+    scroller.addEventListener("pointerdown", () => this.#touched(), { passive: true });
     scroller.addEventListener("keydown", (event) => this.#press(event));
     this.#body.addEventListener("click", ({ target }) => {
       const row = target.closest(".virtual-row");
@@ -98,6 +100,12 @@ export class VirtualList {
       this.select(row.index);
       this.#tell("open");
     });
+  }
+
+  /** Whoever points at a row finds it in place when they let go. */
+  #touched() {
+    this.#setFollowing(false);
+    clearTimeout(this.#sorting);
   }
 
   #press(event) {
@@ -154,6 +162,14 @@ export class VirtualList {
     for (let index = first; index < last; index += 1) this.#show(index);
     for (const row of this.#rows) row.hidden = row.index < first || row.index >= last;
     this.#pointAtSelected(first, last);
+    clearTimeout(this.#sorting);
+    this.#sorting = setTimeout(() => this.#sort(), RESTS_MS);
+  }
+
+  /** Put the rows into the order in which a screen reader reads them: by where they are, they are in any. */
+  #sort() {
+    const sorted = this.#rows.toSorted((one, other) => one.index - other.index);
+    if (sorted.some((row, place) => row !== this.#body.children[place])) this.#body.replaceChildren(...sorted);
   }
 
   #show(index) {

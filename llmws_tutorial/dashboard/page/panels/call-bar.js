@@ -114,6 +114,7 @@ class CallBar extends HTMLElement {
 
   #pressed(event) {
     event.preventDefault();
+    if (!store.isConnected) return;
     if (store.isCalling) connection.send({ type: "hang_up" });
     else this.#call();
   }
@@ -152,7 +153,7 @@ class CallBar extends HTMLElement {
   #show() {
     const status = store.live?.status;
     const isDialling = store.isCalling && !status.is_open;
-    this.#button.disabled = !store.isConnected;
+    this.#button.ariaDisabled = !store.isConnected; // disabled, it would lose the focus for good
     this.#button.textContent = store.isCalling ? "Hang up" : "Make a web call";
     this.#button.classList.toggle("danger", store.isCalling);
     document.title = store.isCalling ? "In a call" : "Make a web call";
