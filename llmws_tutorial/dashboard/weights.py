@@ -1,4 +1,4 @@
-"""The weights of models that others packed: those that this kit was tested with, or none."""
+"""The weights of others' models: those that this kit was tested with, or none."""
 
 import hashlib
 from pathlib import Path
