@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 import llmws_tutorial.dashboard
+from llmws_tutorial.simulator.keepalive import DIALS_AGAIN
 
 PAGE: Final = Path(llmws_tutorial.dashboard.__file__).with_name("page")
 FILES: Final = sorted(path for path in PAGE.rglob("*") if path.is_file())
@@ -24,6 +25,12 @@ COLOUR: Final = re.compile(r"#[0-9a-fA-F]{3,8}\b(?!\()")
 
 def _name(path: Path) -> str:
     return path.relative_to(PAGE).as_posix()
+
+
+def test_a_lost_line_is_found_by_what_the_log_says_of_it() -> None:
+    script = (PAGE / "utterance.js").read_text(encoding="utf-8")
+    [begins] = re.findall(r'^const LOST = "(.+)";', script, re.MULTILINE)
+    assert DIALS_AGAIN.startswith(begins)
 
 
 def test_all_of_it_stays_light() -> None:

@@ -17,6 +17,9 @@ PING_S: Final = 2.0
 PATIENCE_S: Final = 5.0
 """How long a server may be without one before the platform dials again (seconds)."""
 
+DIALS_AGAIN: Final = "the connection is lost; the platform dials again"
+"""What the log of a call says where that happens."""
+
 
 class Loss(Enum):
     """How a line was lost; the value says how often it is dialled again."""
@@ -101,7 +104,7 @@ class Keepalive:
         """Whether a lost line is dialled again; if not, the call is over."""
         self._losses[loss] += 1
         if self._losses[loss] <= loss.value:
-            call.note("the connection is lost; the platform dials again")
+            call.note(DIALS_AGAIN)
             return True
         if loss is Loss.KEEPALIVE:
             call.fail(LOST, "the connection was lost too often")

@@ -23,7 +23,6 @@ export class BrowserVoice extends EventTarget {
   constructor(report) {
     super();
     this.#report = report;
-    this.volume = 1;
     this.#synthesis?.addEventListener?.("voiceschanged", () => this.dispatchEvent(new Event("voices")));
   }
 
@@ -46,7 +45,6 @@ export class BrowserVoice extends EventTarget {
     const from = starts[fromWord];
     const utterance = new SpeechSynthesisUtterance(text.slice(from));
     utterance.lang = LANGUAGES.find(([signs]) => signs.test(text))?.[1] ?? "en-US";
-    utterance.volume = this.volume;
     utterance.onstart = () => {
       performance.mark("sound of the agent");
       tell(fromWord + 1);

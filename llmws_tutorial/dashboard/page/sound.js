@@ -21,7 +21,6 @@ const PATIENCE_MS = 500; // until sound that does not start counts as blocked
  */
 export class Player extends EventTarget {
   #context = null;
-  #volume = null; // a gain for all that sounds
   #pieces = new Map(); // by number: {text, starts, voice, buffer}
   #current = null; // the piece that is to be heard: {number, piece, beganS, fromWord}
   #source = null; // what plays it: {node, gain}
@@ -45,13 +44,6 @@ export class Player extends EventTarget {
   /** Whether the browser holds the sound back until somebody clicks. */
   get isBlocked() {
     return this.#isBlocked;
-  }
-
-  /** How loud it is (0 to 1). */
-  set volume(volume) {
-    this.#prepare();
-    this.#volume.gain.value = volume;
-    this.#voice.volume = volume;
   }
 
   /** Let it sound from now on; has to be called in a gesture of the user. */
@@ -116,7 +108,7 @@ export class Player extends EventTarget {
     if (offsetS >= buffer.duration) return;
     const node = new AudioBufferSourceNode(this.#context, { buffer });
     const gain = new GainNode(this.#context);
-    node.connect(gain).connect(this.#volume);
+    node.connect(gain).connect(this.#context.destination);
     node.start(this.#context.currentTime + Math.max(-offsetS, 0), Math.max(offsetS, 0));
     performance.mark("sound of the agent");
     const source = { node, gain };
@@ -130,7 +122,7 @@ export class Player extends EventTarget {
   /** Two quiet notes. */
   #ring() {
     const gain = new GainNode(this.#context, { gain: 0 });
-    gain.connect(this.#volume);
+    gain.connect(this.#context.destination);
     const now = this.#context.currentTime;
     const overS = NOTES.length * NOTE_S;
     NOTES.forEach((frequency, number) => {
@@ -162,8 +154,6 @@ export class Player extends EventTarget {
   #prepare() {
     if (this.#context !== null) return;
     this.#context = new AudioContext({ latencyHint: "interactive" });
-    this.#volume = new GainNode(this.#context);
-    this.#volume.connect(this.#context.destination);
     this.#context.onstatechange = () => {
       if (this.#context.state !== "running") return;
       this.#setBlocked(false);
