@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import ClassVar, Final, Protocol
 
-from llmws_tutorial import __version__
 from llmws_tutorial.checks import CASES
 from llmws_tutorial.dashboard import commands
 from llmws_tutorial.dashboard.commands import AnyCommand
@@ -337,7 +336,6 @@ class Desk:
     def _hello(self) -> Event:
         return {
             "type": "hello",
-            "version": __version__,
             "url": self.url,
             "about": self._about,
             "runs_here": self._log is not None,
