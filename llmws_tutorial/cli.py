@@ -129,7 +129,7 @@ def demo() -> None:
 def serve_forever(
     target: Annotated[str | None, typer.Argument(help="Your app, as module:app.")] = None,
     *,
-    step: Annotated[int, typer.Option(help="The server of this step.", min=1, max=3)] = 3,
+    step: Annotated[int, typer.Option(help="The server of this step.", min=1, max=7)] = 3,
     model: Annotated[
         str | None, typer.Option(help="An agent over this model, at OPENAI_BASE_URL.")
     ] = None,

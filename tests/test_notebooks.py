@@ -248,4 +248,4 @@ def test_the_refresh_command_refuses_a_step_that_is_not_there(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["three"], tmp_path)
-    assert "argument step: 'three', expected 0 to 4" in capsys.readouterr().err
+    assert f"argument step: 'three', expected 0 to {len(LESSONS) - 1}" in capsys.readouterr().err

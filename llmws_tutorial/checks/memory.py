@@ -30,11 +30,16 @@ _HOST: Final = (b"host", b"127.0.0.1")
 
 
 class Memory:
-    """Calls an ASGI app without a port; made by `in_memory`."""
+    """Calls an ASGI app without a port; made by `in_memory`.
+
+    Attributes:
+        state: what the app's lifespan hands on to each of its calls.
+    """
 
     def __init__(
         self, app: App, *, path: str, webhook: str | None, timeout_s: float = OPEN_TIMEOUT_S
     ) -> None:
+        self.state: dict[str, Any] = {}
         self._app = app
         self._path = path
         self._webhook = webhook
@@ -62,7 +67,8 @@ class Memory:
     ) -> Socket:
         """Open a socket to the app; see `Transport`."""
         path = urlsplit(with_wrong_secret(self._path)).path if is_wrong else self._path
-        socket = _Socket(self._app, _scope("websocket", f"{path.rstrip('/')}/{call_id}", headers))
+        scope = _scope("websocket", f"{path.rstrip('/')}/{call_id}", headers)
+        socket = _Socket(self._app, {**scope, "state": self.state.copy()})
         self._sockets.append(socket)
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -81,7 +87,8 @@ class Memory:
         status, problem = 0, None
         try:
             async with asyncio.timeout(ANSWER_S):
-                await self._app({**scope, "method": "POST"}, posted.receive, posted.send)
+                request = {**scope, "method": "POST", "state": self.state.copy()}
+                await self._app(request, posted.receive, posted.send)
             status = posted.status
             problem = None if status else "it returned without an answer"
         except TimeoutError:
@@ -106,8 +113,8 @@ async def in_memory(
     Raises:
         CannotConnect: when the app does not start.
     """
-    lifespan = _Lifespan(app)
     memory = Memory(app, path=path, webhook=webhook)
+    lifespan = _Lifespan(app, memory.state)
     try:
         await lifespan.start()
         yield memory
@@ -119,11 +126,11 @@ async def in_memory(
 class _Lifespan:
     """The life of an app, which need not know that it has one."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, state: dict[str, Any]) -> None:
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._answered = asyncio.Event()
         self._failure: str | None = None
-        self._living = asyncio.create_task(self._live(app))
+        self._living = asyncio.create_task(self._live(app, state))
 
     async def start(self) -> None:
         self._inbox.put_nowait({"type": "lifespan.startup"})
@@ -138,8 +145,9 @@ class _Lifespan:
         self._inbox.put_nowait({"type": "lifespan.shutdown"})
         await _end([self._living], LIFESPAN_S)
 
-    async def _live(self, app: App) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
+    async def _live(self, app: App, state: dict[str, Any]) -> None:
+        asgi = {"version": "3.0", "spec_version": "2.0"}
+        scope = {"type": "lifespan", "asgi": asgi, "state": state}
         with contextlib.suppress(Exception):  # an app need not know what a lifespan is
             await app(scope, self._inbox.get, self._send)
         self._answered.set()
@@ -277,5 +285,4 @@ def _scope(kind: str, path: str, headers: Mapping[str, str] | None) -> dict[str,
         "server": ("127.0.0.1", 80),
         "subprotocols": [],
         "extensions": {"websocket.http.response": {}},
-        "state": {},
     }

@@ -6,23 +6,25 @@ is told as well. An exercise gets one of three verdicts: ``ok``, ``not attempted
 ``not yet: expected ..., got ...``.
 """
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Final
 
 from fastapi import FastAPI, WebSocket
 
-from llmws_tutorial.checks import CASES, Case, Conditions, Finding, Profile, judge
-from llmws_tutorial.checks.case import OK, failed
+from llmws_tutorial.checks import CASES, Case, Conditions, Finding, Profile, judge, select
+from llmws_tutorial.checks.case import OK, Need, failed
 from llmws_tutorial.checks.sockets import Sockets
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.notebook.exercises import EXERCISES, app_with, finish
 from llmws_tutorial.notebook.runtime import serve
 from llmws_tutorial.simulator import place_call
+from llmws_tutorial.simulator.scripted_llm import ScriptedLlm
 
-STEPS: Final = ("00", "01", "02", "03", "04")
+STEPS: Final = ("00", "01", "02", "03", "04", "05", "06", "07")
 """The steps that have something to check."""
 FINISHED: Final = "04"
 """The last step of the guide; step 00 shows what it leads to."""
@@ -40,19 +42,21 @@ class Verdict:
         return self.text
 
 
-def check(what: str, answer: Any) -> Verdict:
+def check(what: str, answer: Any, model: ScriptedLlm | None = None) -> Verdict:
     """Check a step, ``check("01", app)``, or an exercise, ``check("01.1", answer)``.
 
     Args:
         what: the number of the step, or the id of the exercise.
         answer: for a step, what you built: an app, a server, a tunnel or a responder's class; for
             an exercise, your answer.
+        model: the scripted model that the server asks; its scripts rest meanwhile. Without it the
+            checks that need one are not run.
 
     Raises:
         SetupError: when there is no such step or exercise.
     """
     if what in STEPS:
-        return _check_step(what, answer)
+        return _check_step(what, answer, model)
     if what not in EXERCISES:
         known = ", ".join([*STEPS, *EXERCISES])
         raise SetupError(f"there is nothing to check under {what!r}, expected one of {known}")
@@ -67,26 +71,45 @@ def check(what: str, answer: Any) -> Verdict:
     return Verdict(f"not yet: expected {ruling.expected}, got {ruling.got}")
 
 
-def cases_of(step: str) -> list[Case]:
-    """The cases that a server should pass after a step; 00 has the finished one."""
+def cases_of(step: str, model: ScriptedLlm | None = None) -> list[Case]:
+    """The cases that a server should pass after a step; 00 has the finished one.
+
+    The guide's steps are held to the guide; from step 05 on, to today's protocol.
+    """
     step = FINISHED if step == "00" else step
-    return [case for case in CASES if case.step <= step and Profile.GUIDE in case.profiles]
+    profile = Profile.GUIDE if step <= FINISHED else Profile.CURRENT
+    cases = select(profile=profile)
+    return [case for case in cases if case.step <= step and (model or Need.LLM not in case.needs)]
 
 
-def _check_step(step: str, built: Any) -> Verdict:
+def _check_step(step: str, built: Any, model: ScriptedLlm | None) -> Verdict:
     if hasattr(built, "websocket_url"):
-        return _check_url(step, built.websocket_url)
+        return _check_url(step, built.websocket_url, model)
     app = _wired(built) if isinstance(built, type) else built
     with serve(app, name=f"check {step}", show_log=False) as server:
-        return _check_url(step, server.websocket_url)
+        return _check_url(step, server.websocket_url, model)
 
 
-def _check_url(step: str, url: str) -> Verdict:
-    findings = finish(judge(Sockets(url), cases_of(step), Conditions(patience_s=PATIENCE_S)))
-    greets = any(finding.passed and finding.case.id == "begin/1" for finding in findings)
-    noticed = finish(_notice(url)) if greets else []  # a call to a mute agent is only silence
-    lines = [*_passed(step, findings), *_failed(findings), *noticed, *_not_yet(step)]
+def _check_url(step: str, url: str, model: ScriptedLlm | None) -> Verdict:
+    cases = cases_of(step, model)
+    with _at_rest(model):
+        conditions = Conditions(patience_s=PATIENCE_S, llm=model)
+        findings = finish(judge(Sockets(url), cases, conditions))
+        greets = any(finding.passed and finding.case.id == "begin/1" for finding in findings)
+        noticed = finish(_notice(url)) if greets else []  # a call to a mute agent is only silence
+    lines = [*_passed(step, findings), *_failed(findings), *noticed, *_not_yet(cases)]
     return Verdict("\n".join(lines))
+
+
+@contextlib.contextmanager
+def _at_rest(model: ScriptedLlm | None) -> Iterator[None]:
+    """Keep the scripts of a lesson out of the checks, whose own would never be reached."""
+    scripts = [] if model is None else model.scripts
+    kept, scripts[:] = scripts[:], []
+    try:
+        yield
+    finally:
+        scripts[:] = kept
 
 
 def _passed(step: str, findings: Sequence[Finding]) -> list[str]:
@@ -104,10 +127,9 @@ def _failed(findings: Sequence[Finding]) -> list[str]:
     return [str(finding) for finding in findings if not finding.passed]
 
 
-def _not_yet(step: str) -> list[str]:
+def _not_yet(checked: Sequence[Case]) -> list[str]:
     """The checks of later steps, by topic."""
     lines = []
-    checked = cases_of(step)
     for later in sorted({case.step for case in CASES if case not in checked}):
         topics: dict[str, list[int]] = {}
         for case in CASES:

@@ -71,6 +71,30 @@ LESSONS: Final = (
         25,
         ("tunnel",),
     ),
+    Lesson(
+        "05_connect_your_llm.ipynb",
+        "Connect your LLM",
+        "a responder that streams a model",
+        "the first sentence, long before the last",
+        30,
+        ("responder", "model"),
+    ),
+    Lesson(
+        "06_interruptions.ipynb",
+        "Interruptions",
+        "today's protocol, and answers that can be given up",
+        "a caller who interrupts, falls silent, loses the line",
+        35,
+        ("wiring", "responder"),
+    ),
+    Lesson(
+        "07_tools_and_actions.ipynb",
+        "Tools and actions",
+        "a booking agent that also hangs up and transfers",
+        "an appointment booked once, whatever happens",
+        40,
+        ("responder", "tools"),
+    ),
 )
 """Every lesson, in order."""
 

@@ -19,10 +19,19 @@ PARTS: Final = {
     "endpoint": (545, 70, 95, 50),
     "wiring": (660, 70, 85, 50),
     "responder": (765, 70, 100, 50),
+    "model": (930, 30, 80, 50),
+    "tools": (930, 110, 80, 50),
 }
 """Every part of the picture with its place: left, top, width, height in pixels."""
 
-_LINES: Final = ((110, 190, "speech"), (310, 390, ""), (470, 545, ""))
+_LINES: Final = (
+    ((119, 95), (181, 95)),
+    ((319, 95), (381, 95)),
+    ((479, 95), (536, 95)),
+    ((872, 88), (923, 63)),
+    ((872, 102), (923, 127)),
+)
+"""Every line with its two ends."""
 
 
 def draw(lit: tuple[str, ...]) -> str:
@@ -33,20 +42,20 @@ def draw(lit: tuple[str, ...]) -> str:
     """
     boxes = "\n".join(_box(name, is_lit=name in lit) for name in PARTS)
     lines = "\n".join(
-        f'<line x1="{left + 9}" y1="95" x2="{right - 9}" y2="95"/>'
-        f'<text class="small" x="{(left + right) / 2:.0f}" y="84">{label}</text>'
-        for left, right, label in _LINES
+        f'<line x1="{left}" y1="{top}" x2="{right}" y2="{bottom}"/>'
+        for (left, top), (right, bottom) in _LINES
     )
     return f"""\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 190" width="900" height="190" role="img">
-<title>A caller speaks with the platform, which exchanges text with your server: \
-lit is {" and ".join(lit)}</title>
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1030 190" width="1030" height="190" role="img">
+<title>A caller speaks with the platform, which exchanges text with your server, which \
+asks a model and uses tools: lit is {" and ".join(lit)}</title>
 <style>{_STYLE}</style>
 <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" \
 orient="auto-start-reverse"><path d="M0 0 8 4 0 8z" fill="#374151"/></marker></defs>
-<rect class="page" width="900" height="190" rx="8"/>
+<rect class="page" width="1030" height="190" rx="8"/>
 {boxes}
 {lines}
+<text class="small" x="150" y="84">speech</text>
 <text class="small" x="420" y="150">text, one WebSocket a call</text>
 </svg>
 """

@@ -1,12 +1,7 @@
-"""The judges of the exercises: they rule on answers as checks on servers.
+"""The exercises of the guide: steps 00 to 04."""
 
-A judge never raises on purpose; what the answer itself raises is ruled on by whoever asks.
-"""
-
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 from fastapi import FastAPI, WebSocket
 
@@ -14,21 +9,8 @@ from llmws_tutorial.checks import Conditions, in_memory, judge
 from llmws_tutorial.checks.case import OK, Case, Grade, Ruling, Severity, failed
 from llmws_tutorial.checks.exchange import Exchange, Got
 from llmws_tutorial.checks.moves import Open, Send, Watch
+from llmws_tutorial.notebook.exercises.registry import differs, exercise, finish
 from llmws_tutorial.simulator import CallRecord
-
-_Result = TypeVar("_Result")
-
-Judge = Callable[[Any], Ruling]
-"""Rules on an answer."""
-
-EXERCISES: Final[dict[str, Judge]] = {}
-"""The judge of every exercise, by its id: the step, a dot, a number."""
-
-
-def finish(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run a coroutine to its end from a cell, whose own event loop is busy with it."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 def app_with(handler: Callable[[WebSocket, str], Awaitable[None]]) -> FastAPI:
@@ -38,33 +20,21 @@ def app_with(handler: Callable[[WebSocket, str], Awaitable[None]]) -> FastAPI:
     return app
 
 
-def _exercise(exercise_id: str) -> Callable[[Judge], Judge]:
-    def register(judge: Judge) -> Judge:
-        EXERCISES[exercise_id] = judge
-        return judge
-
-    return register
-
-
-def _differs(expected: Any, got: Any) -> Ruling:
-    return OK if expected == got else failed(repr(expected), repr(got))
-
-
-@_exercise("00.1")
+@exercise("00.1")
 def _judge_own_call(answer: Any) -> Ruling:
     if not isinstance(answer, CallRecord):
         return failed("the record of a call", type(answer).__name__)
     roles = [said.role for said in answer.transcript]
-    return _differs(["agent", "user", "agent", "user", "agent"], roles)
+    return differs(["agent", "user", "agent", "user", "agent"], roles)
 
 
-@_exercise("01.1")
+@exercise("01.1")
 def _judge_dialled_url(answer: Any) -> Ruling:
-    return _differs("wss://voice.example.com/llm-websocket/call_7f3a", answer)
+    return differs("wss://voice.example.com/llm-websocket/call_7f3a", answer)
 
 
 def _echoes(exchange: Exchange) -> Ruling:
-    return _differs(list(_ECHOED), [got.data for got in exchange.of(Got)])
+    return differs(list(_ECHOED), [got.data for got in exchange.of(Got)])
 
 
 _ECHOED: Final = ("Hello", "Hello again", "")
@@ -83,7 +53,7 @@ _ECHO: Final = Case(
 )
 
 
-@_exercise("01.2")
+@exercise("01.2")
 def _judge_echo(answer: Any) -> Ruling:
     async def run() -> Ruling:
         async with in_memory(app_with(answer)) as transport:
@@ -93,7 +63,7 @@ def _judge_echo(answer: Any) -> Ruling:
     return finish(run())
 
 
-@_exercise("02.1")
+@exercise("02.1")
 def _judge_parrot(answer: Any) -> Ruling:
     said = [{"role": "user", "content": "one"}, {"role": "agent", "content": "two"}]
     last = {"role": "user", "content": "three"}
@@ -105,17 +75,17 @@ def _judge_parrot(answer: Any) -> Ruling:
     }
     asked = {"response_id": 4, "transcript": [*said, last]}
     update = {"interaction_type": "update_only", "transcript": [*said, last]}
-    ruling = _differs(expected, answer({"interaction_type": "response_required", **asked}))
-    return _differs(None, answer(update)) if ruling is OK else ruling
+    ruling = differs(expected, answer({"interaction_type": "response_required", **asked}))
+    return differs(None, answer(update)) if ruling is OK else ruling
 
 
-@_exercise("02.2")
+@exercise("02.2")
 def _judge_quiet_greeting(answer: Any) -> Ruling:
     expected = {"response_id": 0, "content": "", "content_complete": True, "end_call": False}
-    return _differs(expected, answer)
+    return differs(expected, answer)
 
 
-@_exercise("03.1")
+@exercise("03.1")
 def _judge_what_closes(answer: Any) -> Ruling:
     expected = {
         '{"interaction_type": "update_only"}': False,
@@ -123,10 +93,10 @@ def _judge_what_closes(answer: Any) -> Ruling:
         "null": True,
         "{}": False,
     }
-    return _differs(expected, answer)
+    return differs(expected, answer)
 
 
-@_exercise("03.2")
+@exercise("03.2")
 def _judge_wants_answer(answer: Any) -> Ruling:
     for request, expected in (
         ({"interaction_type": "response_required", "response_id": 1}, True),
@@ -143,12 +113,12 @@ def _judge_wants_answer(answer: Any) -> Ruling:
     return OK
 
 
-@_exercise("04.1")
+@exercise("04.1")
 def _judge_pasted_url(answer: Any) -> Ruling:
-    return _differs("wss://voice.example.com/llm-websocket/", answer)
+    return differs("wss://voice.example.com/llm-websocket/", answer)
 
 
-@_exercise("04.2")
+@exercise("04.2")
 def _judge_reminder(answer: Any) -> Ruling:
     if not isinstance(answer, CallRecord):
         return failed("the record of a call", type(answer).__name__)
