@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -46,6 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_FIRST_WITH_A_MODEL: Final = 5
 _passes_on: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -148,7 +150,7 @@ def serve_forever(
     if model is not None:
         asgi_app = _agent(model)
     else:
-        asgi_app = _load(target or f"llmws_tutorial.steps.step{step}:app")
+        asgi_app = _load(target or _step(step))
     with bind(port, host) as listener:
         port = listener.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
@@ -199,13 +201,30 @@ async def _demo(url: str) -> None:
     print(f"({len(record.frames)} frames, {record.disconnection_reason})")
 
 
+def _step(number: int) -> str:
+    """Find the app of a step; the server of step 4 is that of step 3."""
+    if number >= _FIRST_WITH_A_MODEL:
+        _need_openai()
+        load_dotenv(find_dotenv(usecwd=True))  # what is exported wins
+        if not os.environ.get("OPENAI_API_KEY"):
+            raise SetupError(
+                f"the server of step {number} asks a model: set OPENAI_API_KEY (with an endpoint "
+                "of your own, OPENAI_BASE_URL, any word will do), or try llmws llm beside it"
+            )
+    return f"llmws_tutorial.steps.step{3 if number == 4 else number}:app"
+
+
 def _agent(model: str) -> Any:
+    _need_openai()
     load_dotenv(find_dotenv(usecwd=True))  # what is exported wins
-    try:
-        from llmws_tutorial.server.llm import LlmResponder  # noqa: PLC0415 - heavy, and optional
-    except ImportError:
-        raise SetupError("models are spoken to with openai: pip install openai") from None
+    from llmws_tutorial.server.llm import LlmResponder  # noqa: PLC0415 - heavy, and optional
+
     return create_app(LlmResponder(model))
+
+
+def _need_openai() -> None:
+    if find_spec("openai") is None:
+        raise SetupError("models are spoken to with openai: pip install openai")
 
 
 def _is_loopback(host: str) -> bool:

@@ -29,6 +29,8 @@ from llmws_tutorial.messages.schema import FOLDER
 from llmws_tutorial.notebook import Server, serve
 from llmws_tutorial.server.listener import DRAIN_S
 from llmws_tutorial.simulator import place_call
+from llmws_tutorial.simulator.llm_endpoint import create_endpoint
+from llmws_tutorial.simulator.scripted_llm import Say, Script, ScriptedLlm
 from llmws_tutorial.steps import step1, step3
 from llmws_tutorial.terminal import talking
 from tests.agents import agent_that
@@ -167,7 +169,7 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     assert "Usage: " in "".join(capsys.readouterr())
 
 
-@pytest.mark.parametrize("arguments", [["--no-such"], ["no-such"], ["serve", "--step", "4"]])
+@pytest.mark.parametrize("arguments", [["--no-such"], ["no-such"], ["serve", "--step", "8"]])
 def test_wrong_use_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert llmws(*arguments) == 2
     assert "Usage: " in capsys.readouterr().err
@@ -230,6 +232,33 @@ def test_the_finished_server_is_served_until_ctrl_c() -> None:
     assert str(record).splitlines() == [GREETING, "user:  Hello", APOLOGY]
     assert shown.splitlines()[-1] == "stopped"
     assert (process.returncode, "Traceback" in shown) == (0, False)
+
+
+def test_the_server_of_step_4_is_that_of_step_3() -> None:
+    with child("serve", "--step", "4", "--port", "0") as process:
+        url = read_until(process, r"(ws://127\.0\.0\.1:\d+/llm-websocket/)")
+        assert str(asyncio.run(place_call(url, ["Hello?"]))).endswith(APOLOGY)
+        press_ctrl_c(process)
+
+
+def test_the_server_of_a_step_with_a_model_asks_it(tmp_path: Path) -> None:
+    model = ScriptedLlm([Script(steps=(Say("We are open."),))])
+    with serve(create_endpoint(model), name="model", show_log=False) as provider:
+        settings = f"OPENAI_BASE_URL={provider.url}v1\nOPENAI_API_KEY=none\n"
+        (tmp_path / ".env").write_text(settings)
+        with child("serve", "--step", "5", "--port", "0") as process:
+            url = read_until(process, r"(ws://127\.0\.0\.1:\d+/llm-websocket/)")
+            record = asyncio.run(place_call(url, ["Are you open?"]))
+            press_ctrl_c(process)
+    assert str(record).endswith("agent: We are open.")
+
+
+def test_the_server_of_a_step_with_a_model_wants_a_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    assert llmws("serve", "--step", "5") == 2
+    assert "the server of step 5 asks a model: set OPENAI_API_KEY" in complaint(capsys)
 
 
 def test_the_server_of_an_earlier_step_is_served() -> None:

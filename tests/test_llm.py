@@ -205,8 +205,6 @@ def test_without_openai_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(
-        sys.modules, "llmws_tutorial.server.llm", None
-    )  # as if openai were not there
+    monkeypatch.setitem(sys.modules, "openai", None)  # as if it were not there
     assert llmws("serve", "--model", "m") == 2
     assert complaint(capsys) == "llmws: models are spoken to with openai: pip install openai"
