@@ -147,10 +147,7 @@ def serve_forever(
             f"at {host} others can call: set LLMWS_SECRET to a long random word; it becomes a part "
             "of the path, /llm-websocket/<secret>/"
         )
-    if model is not None:
-        asgi_app = _agent(model)
-    else:
-        asgi_app = _load(target or _step(step))
+    asgi_app = _load(target or _step(step)) if model is None else _agent(model)
     with bind(port, host) as listener:
         port = listener.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
