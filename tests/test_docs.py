@@ -43,7 +43,8 @@ def test_the_two_commands_come_before_line_25() -> None:
 
 
 def test_the_readme_is_read_in_minutes() -> None:
-    assert 400 <= len(README.split()) <= 600
+    words = [word for word in README.split() if any(map(str.isalnum, word))]  # no lines of tables
+    assert 400 <= len(words) <= 600
 
 
 def test_the_readme_shows_the_steps() -> None:
