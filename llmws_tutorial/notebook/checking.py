@@ -1,9 +1,10 @@
 """Check what a learner built: a whole step, or the answer to one exercise.
 
 A step is judged by the package's own checks, on the wire: those that it should pass by now, with
-those of later steps listed as "not yet". Then a call is placed, and what the platform dropped in it
-is told as well. An exercise gets one of three verdicts: ``ok``, ``not attempted yet``, or
-``not yet: expected ..., got ...``.
+those of later steps listed as "not yet". What a server need not do and does not is "not seen", and
+does not count. Then a call is placed, and what the platform dropped in it is told as well. An
+exercise gets one of three verdicts: ``ok``, ``not attempted yet``, or ``not yet: expected ..., got
+...``.
 """
 
 import contextlib
@@ -28,8 +29,8 @@ STEPS: Final = ("00", "01", "02", "03", "04", "05", "06", "07")
 """The steps that have something to check."""
 FINISHED: Final = "04"
 """The last step of the guide; step 00 shows what it leads to."""
-PATIENCE_S: Final = 2.0
-"""How long to wait for something that must come: the servers of these steps answer at once."""
+PATIENCE_S: Final = 3.0
+"""How long to wait for something that must come; four times as long where a model hangs."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _check_url(step: str, url: str, model: ScriptedLlm | None) -> Verdict:
         findings = finish(judge(Sockets(url), cases, conditions))
         greets = any(finding.passed and finding.case.id == "begin/1" for finding in findings)
         noticed = finish(_notice(url)) if greets else []  # a call to a mute agent is only silence
-    lines = [*_passed(step, findings), *_failed(findings), *noticed, *_not_yet(cases)]
+    lines = [*_passed(step, findings), *_open(findings), *noticed, *_not_yet(step)]
     return Verdict("\n".join(lines))
 
 
@@ -113,27 +114,29 @@ def _at_rest(model: ScriptedLlm | None) -> Iterator[None]:
 
 
 def _passed(step: str, findings: Sequence[Finding]) -> list[str]:
-    """The checks that are new in this step by name, and how many passed in all."""
+    """The checks that are new in this step by name, and how many of those seen passed in all."""
     passed = [finding for finding in findings if finding.passed]
     new = [
         f"{finding.verdict.value:8} {finding.case.id:10} {finding.case.title}"
         for finding in passed
         if finding.case.step == step
     ]
-    return [*new, f"{len(passed)} of {len(findings)} passed"]
+    seen = [finding for finding in findings if finding.passed or finding.is_failure()]
+    return [*new, f"{len(passed)} of {len(seen)} passed"]
 
 
-def _failed(findings: Sequence[Finding]) -> list[str]:
+def _open(findings: Sequence[Finding]) -> list[str]:
     return [str(finding) for finding in findings if not finding.passed]
 
 
-def _not_yet(checked: Sequence[Case]) -> list[str]:
+def _not_yet(step: str) -> list[str]:
     """The checks of later steps, by topic."""
+    step = FINISHED if step == "00" else step
     lines = []
-    for later in sorted({case.step for case in CASES if case not in checked}):
+    for later in sorted({case.step for case in CASES if case.step > step}):
         topics: dict[str, list[int]] = {}
         for case in CASES:
-            if case.step == later and case not in checked:
+            if case.step == later:
                 topics.setdefault(case.topic, []).append(case.number)
         named = ", ".join(
             f"{topic} {' '.join(map(str, sorted(numbers)))}" for topic, numbers in topics.items()
