@@ -37,6 +37,7 @@ from llmws_tutorial.terminal import (
     open_dashboard,
     replay_calls,
     run_scenarios,
+    serve_local_model,
     serve_model,
 )
 from llmws_tutorial.terminal.dashboard import has_browser
@@ -189,6 +190,7 @@ def schema(
 for command in (call, run_scenarios, replay_calls, check_server, explain_checks):
     app.command(command.__name__.partition("_")[0])(command)
 app.command("llm")(serve_model)
+app.command("model")(serve_local_model)
 app.command("dashboard")(open_dashboard)
 
 

@@ -1,8 +1,19 @@
-"""What a cell imports: serve an app, show it, open a tunnel, check what was built."""
+"""What a cell imports: to serve, show and check an app, and a model to ask."""
 
 from llmws_tutorial.notebook.checking import check
+from llmws_tutorial.notebook.local_model import LocalModel, local_model
 from llmws_tutorial.notebook.runtime import Server, serve
 from llmws_tutorial.notebook.show import Dashboard, show
 from llmws_tutorial.notebook.tunnel import Tunnel, open_tunnel
 
-__all__ = ["Dashboard", "Server", "Tunnel", "check", "open_tunnel", "serve", "show"]
+__all__ = [
+    "Dashboard",
+    "LocalModel",
+    "Server",
+    "Tunnel",
+    "check",
+    "local_model",
+    "open_tunnel",
+    "serve",
+    "show",
+]

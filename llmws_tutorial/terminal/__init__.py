@@ -3,6 +3,7 @@
 from llmws_tutorial.terminal.checking import check_server, explain_checks
 from llmws_tutorial.terminal.commands import call, replay_calls, run_scenarios
 from llmws_tutorial.terminal.dashboard import open_dashboard
+from llmws_tutorial.terminal.local_model import serve_local_model
 from llmws_tutorial.terminal.scripted_model import serve_model
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "open_dashboard",
     "replay_calls",
     "run_scenarios",
+    "serve_local_model",
     "serve_model",
 ]
