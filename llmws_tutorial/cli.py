@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from dotenv import find_dotenv, load_dotenv
 from uvicorn.importer import ImportFromStringError, import_from_string
 
 from llmws_tutorial import __version__
@@ -215,7 +214,6 @@ def _step(number: int) -> str:
 
 def _agent(model: str) -> Any:
     _need_openai()
-    load_dotenv(find_dotenv(usecwd=True))  # what is exported wins
     from llmws_tutorial.server.llm import LlmResponder  # noqa: PLC0415 - heavy, and optional
 
     return create_app(LlmResponder(model))

@@ -38,7 +38,7 @@ OWNERS: Final = {
     "jupyterlab": {"cli"},
     "nbclient": {"notebook.refresh"},
     "nbformat": {"notebook.refresh"},
-    "openai": {"server.llm", "steps"},
+    "openai": {"server.llm", "server.provider", "steps"},
     "rich": {"terminal"},
     "typer": {"cli", "terminal"},
     "hibari": {"dashboard.mouth"},

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import AsyncOpenAI
 
-from llmws_tutorial.errors import SetupError
-from llmws_tutorial.messages import Utterance
 from llmws_tutorial.notebook import serve
 from llmws_tutorial.server import Settings, create_app
-from llmws_tutorial.server.llm import NUDGE, LlmResponder, connect, conversation
+from llmws_tutorial.server.llm import LlmResponder
+from llmws_tutorial.server.provider import Provider
 from llmws_tutorial.server.session import EXCUSE
+from llmws_tutorial.server.settings import ModelSettings
 from llmws_tutorial.simulator import CallRecord, dial, place_call
 from llmws_tutorial.simulator.llm_endpoint import create_endpoint
 from llmws_tutorial.simulator.scripted_llm import (
@@ -42,11 +41,15 @@ def model_that(*steps: Step, status: int = 200) -> ScriptedLlm:
     return ScriptedLlm([Script(steps=steps, status=status)])
 
 
+def provider(base_url: str) -> Provider:
+    return Provider("m", settings=ModelSettings(base_url=base_url))
+
+
 @contextlib.contextmanager
 def agent(model: ScriptedLlm, settings: Settings | None = None) -> Iterator[str]:
     """The URL of a server whose agent speaks with the model."""
     with serve(create_endpoint(model), name="model", show_log=False) as endpoint:
-        responder = LlmResponder("m", client=connect(f"{endpoint.url}v1"))
+        responder = LlmResponder(provider(f"{endpoint.url}v1"))
         app = create_app(responder, settings=settings or Settings())
         with serve(app, name="agent", show_log=False) as server:
             yield server.websocket_url
@@ -78,13 +81,11 @@ def test_the_model_is_told_how_to_speak_and_what_was_said() -> None:
     request = model.asked[0].request
     assert (role, request["stream"], request["model"]) == ("system", True, "m")
     assert "spoken aloud" in prompt
-    assert said == [("assistant", "How may I help you?"), ("user", "Are you open?")]
-
-
-def test_a_silence_is_answered_with_a_nudge() -> None:
-    model = model_that(Say("Are you there?"))
-    call(model, None)
-    assert roles(model)[-1] == ("system", NUDGE)
+    assert said == [
+        ("user", "(The call begins.)"),
+        ("assistant", "How may I help you?"),
+        ("user", "Are you open?"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_why_a_model_failed_is_one_line_without_its_words(
             url = stack.enter_context(
                 serve(create_endpoint(model), name="model", show_log=False)
             ).url
-        app = create_app(LlmResponder("m", client=connect(f"{url}v1")), settings=Settings())
+        app = create_app(LlmResponder(provider(f"{url}v1")), settings=Settings())
         server = stack.enter_context(serve(app, name="agent", show_log=False))
         with caplog.at_level(logging.INFO):
             asyncio.run(place_call(server.websocket_url, ["Hello?"], speed=200))
@@ -153,36 +154,6 @@ async def until(happened: Any) -> None:
     while not happened():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
-
-
-def test_a_conversation_has_two_roles_in_turn_and_nothing_empty() -> None:
-    said = [
-        ("agent", "Hi."),
-        ("user", " One "),
-        ("user", ""),
-        ("transfer_target", "two"),
-        ("agent", "OK"),
-    ]
-    transcript = [Utterance(role=role, content=content) for role, content in said]
-    assert conversation(transcript) == [
-        {"role": "assistant", "content": "Hi."},
-        {"role": "user", "content": "One two"},
-        {"role": "assistant", "content": "OK"},
-    ]
-
-
-def test_without_key_and_endpoint_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setenv("OPENAI_BASE_URL", "")
-    with pytest.raises(SetupError, match="set OPENAI_API_KEY, or OPENAI_BASE_URL"):
-        LlmResponder("m")
-
-
-def test_an_endpoint_of_ones_own_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1")
-    client: AsyncOpenAI = connect()
-    assert str(client.base_url) == "http://127.0.0.1:11434/v1/"
 
 
 def test_an_agent_over_a_model_is_one_command(

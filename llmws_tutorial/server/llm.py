@@ -1,138 +1,116 @@
-"""A responder over any OpenAI-compatible endpoint: hosted, Ollama, scripted."""
+"""A responder over a model: greets, answers word by word, and breaks a silence.
 
-import os
-from collections.abc import AsyncIterator, Iterable
+It keeps nothing between turns: the platform sends the whole call with each request.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Final
 
-from openai import APIConnectionError, APIError, APIStatusError, AsyncOpenAI
-from openai.types.chat import ChatCompletionMessageParam
+from openai import AsyncOpenAI
 
-from llmws_tutorial.errors import ResponderError, SetupError
-from llmws_tutorial.messages import Utterance
+from llmws_tutorial.errors import ResponderError
+from llmws_tutorial.server.prompt import NUDGE, VOICE_PROMPT, Message, conversation
+from llmws_tutorial.server.provider import Provider, ToolUse
+from llmws_tutorial.server.speakable import Speakable
 from llmws_tutorial.server.turn import Piece, Reply, Turn
 
 GREETING: Final = "How may I help you?"
-VOICE_PROMPT: Final = (
-    "You are a friendly agent on a phone call. What you write is spoken aloud: use short, plain "
-    "sentences without markdown, lists, emoji or links, and write numbers as words. Answer in one "
-    "or two sentences, then let the caller speak. The caller's words come from speech recognition "
-    "and may be wrong: when they make no sense, ask once again in other words."
+NUDGES: Final = (
+    "Are you still there?",
+    "I am still on the line. Take your time.",
 )
-NUDGE: Final = (
-    "The caller has been silent for a while. Ask in one short sentence whether they are still "
-    "there or need anything else; do not repeat your last answer."
-)
+"""What breaks a silence: the first, then the next for as long as the caller says nothing."""
+TRIES: Final = 2
+"""How often a model is asked that says nothing at all."""
 
 
 class LlmResponder:
     """Answers with a model, word by word as the model writes.
 
     A turn that dies is cancelled, and that closes the stream to the model at once. A model that
-    fails, or says nothing at all, ends the turn with the excuse of the session.
+    fails, or says nothing at all, ends the turn with the excuse of the session; what was said
+    before that stays.
     """
 
     def __init__(
         self,
-        model: str,
+        model: str | Provider | None = None,
         *,
         greeting: str = GREETING,
         prompt: str = VOICE_PROMPT,
+        nudges: Sequence[str] = NUDGES,
         client: AsyncOpenAI | None = None,
     ) -> None:
         """Prepare to talk; nothing is sent before the first turn.
 
         Args:
-            model: the model's name at its provider.
+            model: the model's name at its provider, or the provider; None takes OPENAI_MODEL.
             greeting: the first message; empty lets the caller speak first.
             prompt: what the model is told about itself.
+            nudges: what is said into a silence, in this order; none asks the model instead.
             client: the connection to the provider; None makes one from OPENAI_API_KEY and
                 OPENAI_BASE_URL.
 
         Raises:
-            SetupError: when there is neither a key nor an endpoint of your own.
+            SetupError: when there is no model, or neither a key nor an endpoint of your own.
         """
-        self._model = model
+        self._provider = model if isinstance(model, Provider) else Provider(model, client=client)
         self._greeting = greeting
         self._prompt = prompt
-        self._client = client or connect()
+        self._nudges = tuple(nudges)
 
     def __call__(self, turn: Turn) -> Reply:
-        """Greet with a fixed text, and ask the model for everything else."""
-        return self._greeting if turn.kind == "begin" else self._ask(turn)
+        """Greet and nudge with fixed texts, and ask the model for everything else."""
+        if turn.kind == "begin":
+            return self._greeting
+        if turn.kind == "reminder" and self._nudges:
+            return self._nudge(turn)
+        return self._answer(turn)
 
-    async def _ask(self, turn: Turn) -> AsyncIterator[Piece]:
-        has_spoken = False
-        try:
-            stream = await self._client.chat.completions.create(
-                model=self._model,
-                messages=[],
-                stream=True,
-                # as `messages`, each one would be checked in Python: 30 ms of a long call's turn
-                extra_body={"messages": self._messages(turn)},
-            )
-            async with stream:
-                async for chunk in stream:
-                    text = chunk.choices[0].delta.content if chunk.choices else None
-                    if text:
-                        has_spoken = True
-                        yield text
-        except APIError as error:
-            raise ResponderError(f"the model {self._model!r} {self._problem(error)}") from error
-        if not has_spoken:
-            raise ResponderError(f"the model {self._model!r} answered without a word")
+    def _nudge(self, turn: Turn) -> str:
+        """The first nudge that was not said since the caller spoke last."""
+        said = ""
+        for utterance in turn.transcript:
+            said = f"{said} {utterance.content}" if utterance.role == "agent" else ""
+        return next((nudge for nudge in self._nudges if nudge not in said), self._nudges[-1])
 
-    def _problem(self, error: APIError) -> str:
-        """What went wrong, without the provider's words: they could quote the conversation."""
-        if isinstance(error, APIConnectionError):
-            return f"cannot be reached at {self._client.base_url}"
-        status = f"HTTP {error.status_code}" if isinstance(error, APIStatusError) else "an error"
-        return f"answered with {status} ({error.code or error.type or 'no code'})"
+    async def _answer(self, turn: Turn) -> AsyncIterator[Piece]:
+        notes = (NUDGE,) if turn.kind == "reminder" else ()
+        messages = self._told(conversation(turn.transcript, *notes, budget=self._provider.budget))
+        for _ in range(TRIES):
+            has_spoken = False
+            async with aclosing(spoken(self._provider.stream(messages))) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, str):
+                        has_spoken = has_spoken or has_words(piece)
+                        yield piece
+            if has_spoken:
+                return
+        raise ResponderError(f"the model {self._provider.model!r} answered without a word")
 
-    def _messages(self, turn: Turn) -> list[ChatCompletionMessageParam]:
-        messages: list[ChatCompletionMessageParam] = [{"role": "system", "content": self._prompt}]
-        messages += conversation(turn.transcript)
-        if turn.kind == "reminder":
-            messages.append({"role": "system", "content": NUDGE})
-        return messages
+    def _told(self, talk: list[Message]) -> list[Message]:
+        return [{"role": "system", "content": self._prompt}, *talk]
 
 
-def conversation(transcript: Iterable[Utterance]) -> list[ChatCompletionMessageParam]:
-    """The transcript as a model reads it: two roles in turn, nothing empty.
-
-    Whoever is not the agent counts as the caller; utterances in a row become one.
-    """
-    texts: list[tuple[bool, list[str]]] = []
-    for said in transcript:
-        content, is_agent = said.content.strip(), said.role == "agent"
-        if not content:
-            continue
-        if texts and texts[-1][0] is is_agent:
-            texts[-1][1].append(content)
-        else:
-            texts.append((is_agent, [content]))
-    return [
-        {"role": "assistant", "content": " ".join(said)}
-        if is_agent
-        else {"role": "user", "content": " ".join(said)}
-        for is_agent, said in texts
-    ]
+async def spoken(
+    pieces: AsyncGenerator[str | ToolUse, None],
+) -> AsyncGenerator[str | ToolUse, None]:
+    """What a model says, made speakable, and the tools that it calls."""
+    speakable = Speakable()
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if isinstance(piece, str):
+                if text := speakable.take(piece):
+                    yield text
+            else:
+                if text := speakable.end():
+                    yield text
+                yield piece
+    if text := speakable.end():
+        yield text
 
 
-def connect(base_url: str | None = None, api_key: str | None = None) -> AsyncOpenAI:
-    """Make the one client that all calls share.
-
-    Args:
-        base_url: the endpoint; None takes OPENAI_BASE_URL, or else OpenAI's own.
-        api_key: the key; None takes OPENAI_API_KEY. An endpoint of your own may need none.
-
-    Raises:
-        SetupError: when there is neither a key nor an endpoint of your own.
-    """
-    base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
-    api_key = api_key or os.environ.get("OPENAI_API_KEY") or None
-    if base_url is None and api_key is None:
-        raise SetupError(
-            "no model can be reached: set OPENAI_API_KEY, or OPENAI_BASE_URL for an endpoint of "
-            "your own (Ollama: http://127.0.0.1:11434/v1); .env will do"
-        )
-    return AsyncOpenAI(base_url=base_url, api_key=api_key or "none", max_retries=1)
+def has_words(text: str) -> bool:
+    """Whether there is anything to speak in it."""
+    return any(map(str.isalnum, text))

@@ -1,8 +1,9 @@
 """What can be set from outside: environment variables first, then ``.env``."""
 
-from typing import Final
+from typing import Any, Final
 
-from pydantic import Field
+from dotenv import find_dotenv
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MESSAGE_BYTES: Final = 2**20
@@ -41,3 +42,28 @@ class Settings(BaseSettings):
     call_s: float = Field(default=3600.0, gt=0)
     logs_json: bool = False
     logs_transcripts: bool = False
+
+
+class ModelSettings(BaseSettings):
+    """Which model speaks, and where; what is empty counts as not set.
+
+    ``.env`` is looked for in this folder and in those above it, so that notebooks find it.
+
+    Attributes:
+        base_url: the endpoint, such as http://127.0.0.1:11434/v1; empty is OpenAI's own.
+        api_key: the key; an endpoint of your own may need none.
+        model: the model's name at its provider.
+        budget: how much of a call the model is told, without the prompt (characters); 24,000 are
+            some 6,000 tokens, and half an hour.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="OPENAI_", env_ignore_empty=True, extra="ignore")
+
+    base_url: str = ""
+    api_key: SecretStr = SecretStr("")
+    model: str = ""
+    budget: int = Field(default=24_000, ge=400, validation_alias="LLMWS_BUDGET")
+
+    def __init__(self, **values: Any) -> None:
+        """Take what is given, then the environment, then the ``.env`` that is found."""
+        super().__init__(_env_file=find_dotenv(usecwd=True) or None, **values)
