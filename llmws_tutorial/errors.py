@@ -10,6 +10,7 @@
     │   └── PlatformProtocolError    the platform did
     │       └── ForeignFrame             a frame that no platform can have sent
     ├── ResponderError         a responder had nothing to say
+    ├── ToolError              a tool could not do what the model asked for
     ├── BadSignature           a webhook that the platform did not sign just now
     ├── CannotConnect          a call that never came about
     ├── UpstreamError          the scripted model fails, as its script says
@@ -58,6 +59,10 @@ class ForeignFrame(PlatformProtocolError):
 
 class ResponderError(LlmwsError):
     """A responder had nothing to say where an answer was due."""
+
+
+class ToolError(LlmwsError):
+    """A tool could not do what the model asked for; the model reads the text."""
 
 
 class BadSignature(LlmwsError):

@@ -57,8 +57,7 @@ OWNERS: Final = {
         "simulator.scenario",
     },
     "prometheus_client": {"server.metrics"},
-    "pydantic": {"server.settings"},
-    "xllamacpp": {"notebook.model_server"},
+    "pydantic": {"server.actions", "server.settings", "server.toolbox"},
     "yaml": {"simulator.yaml_tree"},
 }
 """Who alone may import a library: its price stays in one place."""

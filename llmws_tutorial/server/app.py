@@ -34,15 +34,16 @@ def create_app(
 
     Args:
         responder: what makes the agent's words.
-        config: what to ask the platform for; None asks for heartbeats, and for the facts of the
-            call when the greeting awaits them.
+        config: what to ask the platform for; None asks for heartbeats, or for what the responder
+            wants (its ``config``, if it has one), and for the facts of the call when the greeting
+            awaits them.
         awaits_facts: whether the greeting is held back until the facts of the call came.
         excuse: what the agent says when the responder fails.
         settings: limits and switches; None reads the environment and ``.env``.
     """
     settings = settings or Settings()
     hide(settings.secret)
-    config = config or ConfigFields(auto_reconnect=True, call_details=awaits_facts)
+    config = config or _wanted(responder, awaits_facts)
 
     def new_session(call_id: str) -> Session:
         return Session(call_id, config=config, awaits_facts=awaits_facts, excuse=excuse)
@@ -64,6 +65,15 @@ def create_app(
         return Response(endpoint.metrics.text(), media_type=Metrics.media_type)
 
     return app
+
+
+def _wanted(responder: Responder, awaits_facts: bool) -> ConfigFields:
+    wishes = getattr(responder, "config", ConfigFields(auto_reconnect=True))
+    return ConfigFields(
+        auto_reconnect=wishes.auto_reconnect,
+        call_details=wishes.call_details or awaits_facts,
+        transcript_with_tool_calls=wishes.transcript_with_tool_calls,
+    )
 
 
 class _App(FastAPI):

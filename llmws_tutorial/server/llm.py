@@ -3,15 +3,16 @@
 It keeps nothing between turns: the platform sends the whole call with each request.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Final
 
 from openai import AsyncOpenAI
 
 from llmws_tutorial.errors import ResponderError
-from llmws_tutorial.server.prompt import NUDGE, VOICE_PROMPT, Message, conversation
-from llmws_tutorial.server.provider import Provider, ToolUse
+from llmws_tutorial.messages import Entry, Utterance
+from llmws_tutorial.server.prompt import NUDGE, VOICE_PROMPT, Message, conversation, note
+from llmws_tutorial.server.provider import Provider, Written
 from llmws_tutorial.server.speakable import Speakable
 from llmws_tutorial.server.turn import Piece, Reply, Turn
 
@@ -76,8 +77,8 @@ class LlmResponder:
         return next((nudge for nudge in self._nudges if nudge not in said), self._nudges[-1])
 
     async def _answer(self, turn: Turn) -> AsyncIterator[Piece]:
-        notes = (NUDGE,) if turn.kind == "reminder" else ()
-        messages = self._told(conversation(turn.transcript, *notes, budget=self._provider.budget))
+        notes = [note(NUDGE)] if turn.kind == "reminder" else []
+        messages = self._told([*turn.transcript, *notes])
         for _ in range(TRIES):
             has_spoken = False
             async with aclosing(spoken(self._provider.stream(messages))) as pieces:
@@ -89,23 +90,21 @@ class LlmResponder:
                 return
         raise ResponderError(f"the model {self._provider.model!r} answered without a word")
 
-    def _told(self, talk: list[Message]) -> list[Message]:
+    def _told(self, transcript: Iterable[Utterance | Entry]) -> list[Message]:
+        """What the model is told of a call."""
+        talk = conversation(transcript, budget=self._provider.budget)
         return [{"role": "system", "content": self._prompt}, *talk]
 
 
-async def spoken(
-    pieces: AsyncGenerator[str | ToolUse, None],
-) -> AsyncGenerator[str | ToolUse, None]:
-    """What a model says, made speakable, and the tools that it calls."""
+async def spoken(written: AsyncGenerator[Written, None]) -> AsyncGenerator[Written, None]:
+    """What a model writes, with its text made speakable."""
     speakable = Speakable()
-    async with aclosing(pieces):
-        async for piece in pieces:
-            if isinstance(piece, str):
-                if text := speakable.take(piece):
-                    yield text
-            else:
-                if text := speakable.end():
-                    yield text
+    async with aclosing(written):
+        async for piece in written:
+            text = speakable.take(piece) if isinstance(piece, str) else speakable.end()
+            if text:
+                yield text
+            if not isinstance(piece, str):
                 yield piece
     if text := speakable.end():
         yield text

@@ -37,8 +37,8 @@ SILENT: Final = "(The caller has not answered yet.)"
 """Notes to the model, in the place of what was not said."""
 NO_RESULT: Final = "(no result)"
 NUDGE: Final = (
-    "(The caller has been silent for a while. Ask in one short sentence whether they are still "
-    "there or need anything else; do not repeat your last answer.)"
+    "The caller has been silent for a while. Ask in one short sentence whether they are still "
+    "there or need anything else; do not repeat your last answer."
 )
 BROKEN_OFF: Final = "..."
 _NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
@@ -71,9 +71,7 @@ class _Used:
         return calls + results + len(BROKEN_OFF)
 
 
-def conversation(
-    transcript: Iterable[Utterance | Entry], *notes: str, budget: int = BUDGET
-) -> list[Message]:
+def conversation(transcript: Iterable[Utterance | Entry], *, budget: int = BUDGET) -> list[Message]:
     """The transcript as any model takes it: user and assistant in turn.
 
     The user is first, and last unless a tool's result is. Whoever is not the agent counts as the
@@ -81,12 +79,10 @@ def conversation(
 
     Args:
         transcript: what was said, or said and done, oldest first.
-        notes: what the model is told behind it, as text of the user.
         budget: how much is told (characters, `LEAST_BUDGET` or more); the newest is kept.
     """
     units = list(_units(transcript))
-    fixed = sum(len(text) + 1 for text in (LEFT_OUT, SILENT, *notes))
-    kept = _newest(units, max(budget - fixed, STEPS))
+    kept = _newest(units, budget - len(LEFT_OUT) - len(SILENT) - 2)
     talk = _Talk()
     talk.say("user", BEGINS if len(kept) == len(units) else LEFT_OUT)
     for unit in kept:
@@ -94,8 +90,8 @@ def conversation(
             talk.say(unit.role, unit.text)
         else:
             talk.use(unit)
-    for note in notes or ((SILENT,) if talk.role == "assistant" else ()):
-        talk.say("user", note)
+    if talk.role == "assistant":
+        talk.say("user", SILENT)
     return talk.messages
 
 
@@ -154,6 +150,11 @@ def _newest(units: list[_Said | _Used], budget: int) -> Sequence[_Said | _Used]:
         return units[first:]
     last = units[-1]
     return [_Said(last.role, last.text[1 - budget :])] if isinstance(last, _Said) else []
+
+
+def note(text: str) -> Entry:
+    """What the model is told beside what was said."""
+    return Entry(role="user", content=f"({text})")
 
 
 class _Talk:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from openai import (
@@ -56,6 +57,16 @@ class ToolUse:
     arguments: str
 
 
+class Signal(Enum):
+    """What a model does besides talking."""
+
+    CALLS = "it begins to call a tool"
+
+
+Written = str | ToolUse | Signal
+"""What a model writes: text, and the tools that it calls, whose first sign comes before them."""
+
+
 class Provider:
     """A model that can be asked, from any event loop.
 
@@ -97,8 +108,8 @@ class Provider:
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Message] = ()
-    ) -> AsyncGenerator[str | ToolUse, None]:
-        """Ask the model: yields text as it comes, then each tool that it calls.
+    ) -> AsyncGenerator[Written, None]:
+        """Ask the model: yields text as it comes, and at its end each tool that it calls.
 
         Args:
             messages: the conversation, as the endpoint takes it.
@@ -111,8 +122,8 @@ class Provider:
         try:
             async with await self._open(messages, tools) as stream:
                 async for chunk in stream:
-                    if text := gathering.take(chunk):
-                        yield text
+                    for written in gathering.take(chunk):
+                        yield written
         except Exception as error:  # of the client, of its HTTP library, or of what it parsed
             raise ResponderError(f"the model {self.model!r} {self._problem(error)}") from error
         for use in gathering.uses():
@@ -179,15 +190,16 @@ class _Gathering:
     def __init__(self) -> None:
         self._parts: list[_Parts] = []
 
-    def take(self, chunk: object) -> str:
-        """Take a chunk of whatever shape; the result is its text."""
+    def take(self, chunk: object) -> Iterable[str | Signal]:
+        """Take a chunk of whatever shape; the result is its text, and whether a call begins."""
         match chunk:
             case ChatCompletionChunk(choices=[Choice(delta=ChoiceDelta() as delta), *_]):
-                calls = delta.tool_calls
-                for call in calls if isinstance(calls, list) else ():
+                if isinstance(delta.content, str) and delta.content:
+                    yield delta.content
+                for call in delta.tool_calls if isinstance(delta.tool_calls, list) else ():
+                    if not self._parts:
+                        yield Signal.CALLS
                     self._add(call)
-                return delta.content if isinstance(delta.content, str) else ""
-        return ""
 
     def uses(self) -> Iterable[ToolUse]:
         """The calls that came together, in order."""
