@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from dotenv import find_dotenv, load_dotenv
 from uvicorn.importer import ImportFromStringError, import_from_string
 
 from llmws_tutorial import __version__

@@ -58,6 +58,7 @@ OWNERS: Final = {
     },
     "prometheus_client": {"server.metrics"},
     "pydantic": {"server.actions", "server.settings", "server.toolbox"},
+    "xllamacpp": {"notebook.model_server"},
     "yaml": {"simulator.yaml_tree"},
 }
 """Who alone may import a library: its price stays in one place."""

@@ -22,7 +22,9 @@ from llmws_tutorial.notebook import LocalModel, local_model, serve
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.notebook.local_model import STOP_S
 from llmws_tutorial.server import create_app
-from llmws_tutorial.server.llm import LlmResponder, connect
+from llmws_tutorial.server.llm import LlmResponder
+from llmws_tutorial.server.provider import Provider
+from llmws_tutorial.server.settings import ModelSettings
 from llmws_tutorial.simulator import CallRecord, dial
 from llmws_tutorial.simulator.turn import Turn
 from tests import tiny_model
@@ -284,7 +286,8 @@ def test_a_conversation_with_a_real_model_is_cancelled_by_an_interruption(
             assert await line.listen(PATIENCE_S)
         return line.record, first_s, gone_s
 
-    responder = LlmResponder(small_model.name, client=connect(small_model.base_url))
+    settings = ModelSettings(base_url=small_model.base_url, model=small_model.name)
+    responder = LlmResponder(Provider(settings=settings))
     with serve(create_app(responder), name="agent", show_log=False) as server:
         record, first_s, gone_s = asyncio.run(interrupt(server.websocket_url))
     print(f"the first piece after {first_s * 1000:.0f} ms, gone after {gone_s * 1000:.0f} ms")

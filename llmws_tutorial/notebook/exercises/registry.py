@@ -1,4 +1,4 @@
-"""The judges of the exercises, by id; a module of them for each part of the lessons.
+"""The judges of the exercises by id, from a module for each part of the lessons.
 
 A judge rules on an answer as a check on a server. It never raises on purpose; what the answer
 itself raises is ruled on by whoever asks.
