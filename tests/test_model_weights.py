@@ -147,6 +147,7 @@ def test_what_a_killed_fetch_left_is_swept_once_nobody_can_be_at_work_in_it(
 def test_ctrl_c_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> None:
     """In the middle of a fetch from an index that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as index:
+        index.settimeout(30)
         url = f"http://127.0.0.1:{index.getsockname()[1]}/simple"
         with child(
             "model",

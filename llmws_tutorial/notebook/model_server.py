@@ -20,15 +20,15 @@ CONTEXT: Final = 4096
 BATCH: Final = 64
 """How many tokens are read at once.
 
-Between two batches a client that has left is noticed, and the other answer goes on. More would not
-be read faster: of the usual 2048, all at once take seconds.
+Only between two batches is a request given up, and the other answer goes on. The usual 2048 would
+be read no faster, and take ten seconds.
 """
 MOST_THREADS: Final = 4
 """A container counts cores that it may not use; threads that fight for one slow each other down."""
 
 
 def main(weights: str, name: str, port: str) -> None:
-    """Serve weights, print the base URL once the model answers, and end when stdin does.
+    """Serve weights, print the base URL once the model answers, end with stdin.
 
     Args:
         weights: the file.

@@ -70,7 +70,7 @@ def fetch_weights(
     python: str = sys.executable,
     tell: Callable[[str], None] | None = None,
 ) -> Path:
-    """Fetch weights, unless they are here; nothing half done is ever found in their place.
+    """Fetch weights, unless they are here; never is half a file in their place.
 
     Args:
         weights: which.
@@ -105,7 +105,11 @@ def fetch_weights(
 
 
 def cache_folder(platform: str = sys.platform) -> Path:
-    """Where this kit keeps what it can fetch again, on a system as `sys.platform` names it."""
+    """Where this kit keeps what it can fetch again.
+
+    Args:
+        platform: the system, as `sys.platform` names it.
+    """
     variable, usual = _CACHES.get(platform, ("XDG_CACHE_HOME", ".cache"))
     named = os.environ.get(variable) if variable else None
     return (Path(named) if named else Path.home() / usual) / "llmws"

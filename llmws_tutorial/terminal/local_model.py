@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from llmws_tutorial.notebook.local_model import local_model
 from llmws_tutorial.notebook.model_weights import SMOLLM2, Weights, fetch_weights
@@ -22,18 +21,21 @@ def serve_local_model(
     ] = False,
 ) -> None:
     """Serve a small real model, without a key or a network, until Ctrl-C."""
-    console = Console(highlight=False, soft_wrap=True)
     try:
         if fetch_only:
-            console.print(f"the weights are in {fetch_weights(tell=console.print).parent}")
+            _tell(f"the weights are in {fetch_weights(tell=_tell).parent}")
         else:
-            _serve(weights or SMOLLM2, port, console)
+            _serve(weights or SMOLLM2, port)
     except KeyboardInterrupt:
-        console.print("stopped")
+        _tell("stopped")
 
 
-def _serve(weights: Weights | Path, port: int, console: Console) -> None:
-    with local_model(weights, port=port, tell=console.print) as model:
-        console.print(f"export OPENAI_BASE_URL={model.base_url}\nexport OPENAI_API_KEY=none")
-        console.print(f"export OPENAI_MODEL={shlex.quote(model.name)}\n(Ctrl-C stops)")
+def _serve(weights: Weights | Path, port: int) -> None:
+    with local_model(weights, port=port, tell=_tell) as model:
+        _tell(f"export OPENAI_BASE_URL={model.base_url}\nexport OPENAI_API_KEY=none")
+        _tell(f"export OPENAI_MODEL={shlex.quote(model.name)}\n(Ctrl-C stops)")
         model.wait()
+
+
+def _tell(text: str) -> None:
+    print(text, flush=True)  # also to a program that waits for it
