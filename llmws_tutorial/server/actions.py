@@ -71,7 +71,7 @@ class Ability:
         Raises:
             ToolError: when the arguments do not fit; the text tells the model what to mend.
         """
-        action, said = self._does(**self._tool.read(arguments))
+        action, said = self._does(**self._tool.read(arguments).values)
         speakable = Speakable()
         words = (speakable.take(said[:MOST_WORDS]) + speakable.end()).strip()
         return Act(self.name, action, words or self.says, self.says)

@@ -46,12 +46,18 @@ class Holding:
     go out behind it, and nobody can talk over them.
     """
 
-    def __init__(self, *, may_act: bool) -> None:
+    def __init__(self, still: str = STILL, *, may_act: bool = False) -> None:
+        """Begin a turn.
+
+        Args:
+            still: what is said when a silence goes on.
+            may_act: whether an action may follow the words of the model.
+        """
         self._items: asyncio.Queue[Piece | Act | _Mark | _Words | _Work] = asyncio.Queue()
         self._may_act = may_act
         self._held = ""
         self._free_s: float | None = None
-        self._line = STILL
+        self._still = self._line = still
         self._due_s: float | None = None
         self._has_spoken = False
         self._begins = False
@@ -127,15 +133,16 @@ class Holding:
             case None:
                 yield self._hold()
             case Act():
-                words, self._held = self._held, ""
                 yield item.action
-                yield self._join(words if has_words(words) else item.words)
+                self._begins = self._begins or not self._held
+                yield self._join(self._held if has_words(self._held) else item.words)
+                self._held = ""
             case _Mark():
                 yield from self._release()
                 self._begins = True
             case _Work(line):
                 yield from self._release()
-                self._line = STILL if self._has_spoken else line
+                self._line = self._still if self._has_spoken else line
                 self._due_s = _now_s() + (STILL_S if self._has_spoken else QUICK_S)
             case _:
                 yield item
@@ -169,7 +176,7 @@ class Holding:
         """Break the silence."""
         self._begins = True
         line = self._join(self._line)
-        self._begins, self._line, self._due_s = True, STILL, _now_s() + STILL_S
+        self._begins, self._line, self._due_s = True, self._still, _now_s() + STILL_S
         return line
 
 

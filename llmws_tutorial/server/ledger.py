@@ -9,14 +9,14 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from llmws_tutorial.errors import ToolError
 from llmws_tutorial.messages import Entry, ToolCallInvocation, ToolCallResult, Utterance
 from llmws_tutorial.server.actions import Act
 from llmws_tutorial.server.log import cause, tell
-from llmws_tutorial.server.toolbox import Tool
+from llmws_tutorial.server.toolbox import Arguments, Tool
 from llmws_tutorial.server.turn import Note, Piece, Press, Turn
 
 MOST_CALLS: Final = 1000
@@ -56,30 +56,31 @@ class Run:
     Attributes:
         call: the note that it was started.
         tool: what runs.
-        key: what it is known by: the tool and its arguments.
+        meaning: what it was started with, equal for all arguments that mean the same.
         after: how many utterances had been said when it was started.
         is_announced: whether the note that it was started has gone out.
-        is_told: whether the note of what came of it has gone out.
+        told: the note of what came of it that has gone out last.
     """
 
-    def __init__(self, tool: Tool, values: dict[str, Any], turn: Turn, *, arguments: str) -> None:
+    def __init__(self, tool: Tool, arguments: Arguments, turn: Turn) -> None:
         """Start it, in a task of its own.
 
         Args:
             tool: what is run.
-            values: what it is run with.
+            arguments: what it is run with.
             turn: the turn that asks for it.
-            arguments: the same values, as the model wrote them.
         """
         self.call = ToolCallInvocation(
-            tool_call_id=new_id(), name=tool.name, arguments=arguments.strip() or "{}"
+            tool_call_id=new_id(), name=tool.name, arguments=arguments.written
         )
         self.tool = tool
-        self.key = _key(tool, values)
+        self.meaning = arguments.meaning
         self.after = len(turn.transcript)
-        self.is_announced = self.is_told = False
+        self.is_announced = False
+        self.told: ToolCallResult | None = None
+        self._due_s = _now_s() + tool.timeout_s
         self._given_up: Outcome | None = None
-        self._task = asyncio.create_task(_run(tool, values, turn))
+        self._task = asyncio.create_task(_run(tool, arguments, turn))
 
     @property
     def outcome(self) -> Outcome | None:
@@ -100,12 +101,16 @@ class Run:
             successful=outcome.successful,
         )
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it runs, and has not taken too long yet."""
+        return self.outcome is None and _now_s() < self._due_s
+
     async def wait(self) -> None:
         """Wait for its end, but not for ever; what has an effect then runs on."""
         why = INTERRUPTED
         try:
-            if not self._task.done():
-                await asyncio.wait({self._task}, timeout=self.tool.timeout_s)
+            await asyncio.wait({self._task}, timeout=self.tool.timeout_s)
             why = TOO_SLOW
         finally:
             if not self.tool.has_effect:
@@ -118,9 +123,9 @@ class Run:
             self._task.cancel()
 
 
-async def _run(tool: Tool, values: dict[str, Any], turn: Turn) -> Outcome:
+async def _run(tool: Tool, arguments: Arguments, turn: Turn) -> Outcome:
     try:
-        return Outcome(await tool.run(values, turn), True)
+        return Outcome(await tool.run(arguments.values, turn), True)
     except ToolError as error:
         return Outcome(str(error), False)
     except asyncio.CancelledError:
@@ -128,10 +133,6 @@ async def _run(tool: Tool, values: dict[str, Any], turn: Turn) -> Outcome:
     except BaseException as error:  # it may even exit
         tell(turn.call_id, "failed", f"tool {tool.name}: {cause(error)}")
         return Outcome(FAILED, False)
-
-
-def _key(tool: Tool, values: dict[str, Any]) -> str:
-    return f"{tool.name} {tool.canonical(values)}"
 
 
 def new_id() -> str:
@@ -153,11 +154,11 @@ class CallMemory:
         self.act: Act | None = None
         self.used_s = 0.0
 
-    def find(self, tool: Tool, values: dict[str, Any]) -> Run | None:
+    def find(self, tool: Tool, arguments: Arguments) -> Run | None:
         """The run that makes another one needless: it has worked, or has not ended yet."""
-        key = _key(tool, values)
         for run in reversed(self.runs if tool.has_effect else ()):
-            if run.key == key and (run.outcome is None or run.outcome.successful):
+            is_same = run.tool is tool and run.meaning == arguments.meaning
+            if is_same and (run.outcome is None or run.outcome.successful):
                 return run
         return None
 
@@ -174,7 +175,7 @@ class CallMemory:
         for run in self.runs:
             if not run.is_announced:
                 yield run.call
-            if run.outcome and not run.is_told:
+            if run.outcome and run.told != run.result:
                 yield run.result
 
     def sent(self, piece: Piece) -> None:
@@ -182,20 +183,22 @@ class CallMemory:
         for run in self.runs if isinstance(piece, ToolCallInvocation | ToolCallResult) else ():
             if piece is run.call:
                 run.is_announced = True
-            elif piece == run.result:
-                run.is_told = run.outcome is not None
+            elif isinstance(piece, ToolCallResult) and piece.tool_call_id == run.call.tool_call_id:
+                run.told = piece
 
     def has_news(self) -> bool:
         """Whether something has ended that the caller has not heard of."""
-        return any(run.outcome and not run.is_told for run in self.runs)
+        return any(run.outcome and run.told != run.result for run in self.runs)
+
+    def is_busy(self) -> bool:
+        """Whether something runs."""
+        return any(run.outcome is None for run in self.runs)
 
     def woven(self, turn: Turn) -> list[Utterance | Entry]:
         """What was said and done: as the platform tells it, and what it does not know."""
         told = turn.transcript_with_tool_calls
-        called, returned = (
-            {entry.tool_call_id for entry in told if entry.role == role}
-            for role in ("tool_call_invocation", "tool_call_result")
-        )
+        called = {e.tool_call_id for e in told if e.role == "tool_call_invocation"}
+        known = [run for run in self.runs if run.call.tool_call_id in called]
         missing = [run for run in self.runs if run.call.tool_call_id not in called]
         woven: list[Utterance | Entry] = []
         said = 0
@@ -206,8 +209,7 @@ class CallMemory:
             said += entry.role not in _NOT_SAID
         for run in missing:
             woven += _entries(run)
-        late = [run for run in self.runs if run.call.tool_call_id in called - returned]
-        return woven + [_entries(run)[1] for run in late]
+        return woven + [_entries(run)[1] for run in known]  # the last result of a call counts
 
     def lost_act(self, turn: Turn) -> Act | None:
         """The action that was asked for, if it was thrown away because the caller spoke.
@@ -231,7 +233,7 @@ class Ledger:
 
     def of(self, call_id: str) -> CallMemory:
         """What was done in this call; older calls are forgotten."""
-        now_s = asyncio.get_running_loop().time()
+        now_s = _now_s()
         memory = self._calls.setdefault(call_id, CallMemory())
         memory.used_s = now_s
         self._calls.move_to_end(call_id)
@@ -261,6 +263,10 @@ def called(call: ToolCallInvocation, result: str) -> list[Entry]:
         ),
         Entry(role="tool_call_result", tool_call_id=call_id, content=result),
     ]
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _letters(text: str) -> str:

@@ -217,24 +217,32 @@ class _Gathering:
         parts.arguments += arguments if isinstance(arguments, str) else _json(arguments)
 
     def _open(self, call_id: str, index: object, name: str) -> "_Parts":
-        """Find the call that a piece belongs to, or begin one.
-
-        A name begins a call, unless it comes with the index and without another id: some providers
-        count every call as 0, and some do not count at all.
-        """
-        same = [parts for parts in self._parts if index is not None and parts.index == index]
-        if not same and not call_id and not name:
-            same = self._parts
-        if same and not (call_id and same[-1].id and call_id != same[-1].id):
-            return same[-1]
+        """Find the call that a piece belongs to, or begin one."""
+        for parts in reversed(self._parts):
+            if parts.goes_on(call_id, index, name):
+                return parts
         self._parts.append(_Parts(index))
         return self._parts[-1]
 
 
 class _Parts:
+    """One call as it comes together."""
+
     def __init__(self, index: object) -> None:
         self.index = index
         self.id = self.name = self.arguments = ""
+
+    def goes_on(self, call_id: str, index: object, name: str) -> bool:
+        """Whether a piece belongs to this call, and does not begin another.
+
+        Most providers count the calls, some count every one as 0, and some do not count at all;
+        most tell an id and a name once, some with every piece, and some tell no id.
+        """
+        if index != self.index or (call_id and self.id and call_id != self.id):
+            return False
+        if call_id and self.id:
+            return True
+        return not name or (index is not None and not _is_whole(self.arguments))
 
 
 def _text(value: object) -> str:
@@ -243,6 +251,13 @@ def _text(value: object) -> str:
 
 def _json(value: object) -> str:
     return "" if value is None else json.dumps(value, default=str)
+
+
+def _is_whole(arguments: str) -> bool:
+    try:
+        return isinstance(json.loads(arguments), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _wait_s(error: APIConnectionError | APIStatusError) -> float:

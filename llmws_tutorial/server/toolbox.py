@@ -8,7 +8,8 @@ import asyncio
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -28,6 +29,21 @@ MOST_PROBLEMS: Final = 5
 HOLDING_LINE: Final = "One moment, please."
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a tool is called with.
+
+    Attributes:
+        written: the JSON object that the model wrote.
+        values: what the function takes.
+        meaning: the same as one text, equal for all that mean the same.
+    """
+
+    written: str
+    values: Mapping[str, Any]
+    meaning: str
 
 
 class Tool:
@@ -78,31 +94,26 @@ class Tool:
         about = {"name": self.name, "description": description, "parameters": parameters}
         self.offered: Message = {"type": "function", "function": about}
 
-    def read(self, arguments: str) -> dict[str, Any]:
-        """Check what the model wrote; the result is what the function takes.
+    def read(self, arguments: str) -> "Arguments":
+        """Check what the model wrote.
 
         Raises:
             ToolError: when it does not fit; the text tells the model what to mend.
         """
+        arguments = arguments.strip() or "{}"
         try:
-            read = self._arguments.model_validate_json(arguments.strip() or "{}")
+            read = self._arguments.model_validate_json(arguments)
         except ValidationError as error:
             raise ToolError(_problems(error)) from None
-        return {name: getattr(read, field) for field, name in self._names.items()}
+        values = {name: getattr(read, field) for field, name in self._names.items()}
+        meant = _folded(read.model_dump(mode="json", by_alias=True))
+        return Arguments(arguments, values, json.dumps(meant, sort_keys=True))
 
-    def canonical(self, values: dict[str, Any]) -> str:
-        """The arguments as one text, the same for all that mean the same."""
-        told = self._arguments.model_construct(
-            **{field: values[name] for field, name in self._names.items()}
-        )
-        dumped = told.model_dump(mode="json", by_alias=True)
-        return json.dumps(_folded(dumped), sort_keys=True)
-
-    async def run(self, values: dict[str, Any], turn: Turn) -> str:
+    async def run(self, values: Mapping[str, Any], turn: Turn) -> str:
         """Do it; what blocks (a plain ``def``) runs in a thread.
 
         Args:
-            values: what `read` gave.
+            values: what the function takes.
             turn: the turn that it is done in.
         """
         given = {**values, self._turn: turn} if self._turn else values
@@ -188,6 +199,7 @@ def _read_parameters(
     config = ConfigDict(
         extra="ignore" if ignores_unknown else "forbid",
         coerce_numbers_to_str=True,
+        allow_inf_nan=False,
         str_strip_whitespace=True,
         validate_by_name=False,
     )

@@ -5,6 +5,7 @@ calls, tells it what came of that, and asks again. An action ends the turn.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -13,9 +14,9 @@ from typing import Final
 from llmws_tutorial.errors import ResponderError, SetupError, ToolError
 from llmws_tutorial.messages import ConfigFields, Entry, ToolCallInvocation, Utterance
 from llmws_tutorial.server.actions import Ability, Act
-from llmws_tutorial.server.holding import Holding
+from llmws_tutorial.server.holding import STILL, Holding
 from llmws_tutorial.server.ledger import CallMemory, Ledger, Run, called, new_id
-from llmws_tutorial.server.llm import GREETING, TRIES, LlmResponder, has_words, spoken
+from llmws_tutorial.server.llm import GREETING, NUDGES, TRIES, LlmResponder, has_words, spoken
 from llmws_tutorial.server.prompt import NUDGE, VOICE_PROMPT, note
 from llmws_tutorial.server.provider import Provider, ToolUse
 from llmws_tutorial.server.toolbox import HOLDING_LINE, Tool
@@ -43,7 +44,7 @@ class ToolResponder(LlmResponder):
 
     config: Final = ConfigFields(auto_reconnect=True, transcript_with_tool_calls=True)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is something that the agent does or says
         self,
         model: str | Provider | None = None,
         *,
@@ -51,6 +52,8 @@ class ToolResponder(LlmResponder):
         can: Sequence[Ability] = (),
         prompt: str = VOICE_PROMPT,
         greeting: str = GREETING,
+        nudges: Sequence[str] = NUDGES,
+        still: str = STILL,
     ) -> None:
         """Prepare to talk and to act; nothing is sent before the first turn.
 
@@ -60,18 +63,23 @@ class ToolResponder(LlmResponder):
             can: what it may do with the call: `end_call`, `transfer`, `press_digits`.
             prompt: what the model is told about itself.
             greeting: the first message; empty lets the caller speak first.
+            nudges: what is said into a silence, in this order; none asks the model instead.
+            still: what is said when a tool takes long.
 
         Raises:
             SetupError: when there is no model, or two things that it could call have one name.
         """
-        super().__init__(model, greeting=greeting, prompt=prompt)
-        self._tools = {tool.name: tool for tool in tools}
-        self._can = {ability.name: ability for ability in can}
-        self._offered = [*(tool.offered for tool in tools), *(one.offered for one in can)]
+        super().__init__(model, greeting=greeting, prompt=prompt, nudges=nudges)
+        self._still = still
+        offered: list[Tool | Ability] = [*tools, *can]
+        self._tools = {tool.name: tool for tool in offered if isinstance(tool, Tool)}
+        self._can = {one.name: one for one in offered if isinstance(one, Ability)}
+        self._offered = [one.offered for one in offered]
         self._ledger = Ledger()
-        twice = self._tools.keys() & self._can.keys()
-        if twice or len(self._can) < len(can):
-            raise SetupError(f"two things have the name {', '.join(twice or self._can)!r}")
+        names = Counter(one.name for one in offered)
+        twice = next((name for name in names if names[name] > 1), None)
+        if twice:
+            raise SetupError(f"two things are called {twice!r}, expected one of each name")
 
     def __call__(self, turn: Turn) -> Reply:
         """Greet with a fixed text; act again into a silence, if an action was lost."""
@@ -81,11 +89,13 @@ class ToolResponder(LlmResponder):
                 return _act_again(memory, memory.act)
             if memory.has_news():
                 return self._answer(turn)
+            if memory.is_busy():
+                return self._still
         return super().__call__(turn)
 
     async def _answer(self, turn: Turn) -> AsyncIterator[Piece]:
         memory = self._ledger.of(turn.call_id)
-        holding = Holding(may_act=bool(self._can))
+        holding = Holding(self._still, may_act=bool(self._can))
         thinking = self._think(_Course(turn, memory, holding))
         async with aclosing(holding.pieces(thinking)) as pieces:
             async for piece in pieces:
@@ -94,8 +104,7 @@ class ToolResponder(LlmResponder):
 
     async def _think(self, course: "_Course") -> None:
         """Ask the model until it has spoken, or acts."""
-        for late in course.memory.overdue():
-            course.holding.put(late)
+        await course.catch_up()
         wordless = 0
         for _ in range(ROUNDS):
             heard = await self._listen(course)
@@ -136,7 +145,7 @@ class ToolResponder(LlmResponder):
         course.holding.work(self._holding_line(heard.uses))
         calls += [self._start(course, use) for use in heard.uses if use.name not in self._can]
         runs = list(dict.fromkeys(what for _, what in calls if isinstance(what, Run)))
-        await asyncio.gather(*(course.finish(run) for run in runs))
+        await course.finish(runs)
         if act and len(runs) + 1 == len(calls) and all(map(_has_worked, runs)):
             course.act(act)
             return True
@@ -190,16 +199,36 @@ class _Heard:
 
 
 class _Course:
-    """How one turn goes."""
+    """How one turn goes.
+
+    Attributes:
+        memory: what was done in this call.
+        holding: where the pieces of the turn go.
+        talk: what the model is told of the call.
+    """
 
     def __init__(self, turn: Turn, memory: CallMemory, holding: Holding) -> None:
-        self.turn = turn
         self.memory = memory
         self.holding = holding
-        self.talk: list[Utterance | Entry] = memory.woven(turn)
-        if turn.kind == "reminder":
-            self.talk.append(note(NEWS if memory.has_news() else NUDGE))
-        lost = memory.lost_act(turn)
+        self.talk: list[Utterance | Entry] = []
+        self._turn = turn
+        self._is_news = turn.kind == "reminder" and memory.has_news()
+
+    async def catch_up(self) -> None:
+        """Wait for what a turn that died has left running, and send its notes."""
+        for late in self.memory.overdue():
+            self.holding.put(late)
+        runs = [run for run in self.memory.runs if run.is_awaited]
+        if runs:
+            self.holding.work(runs[0].tool.says)
+            await self.finish(runs)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.talk = self.memory.woven(self._turn)
+        if self._turn.kind == "reminder":
+            self.talk.append(note(NEWS if self._is_news else NUDGE))
+        lost = self.memory.lost_act(self._turn)
         if lost:
             self.talk.append(note(LOST.format(lost.name)))
 
@@ -208,21 +237,24 @@ class _Course:
         self.memory.act = act
         self.holding.act(act)
 
-    def run(self, tool: Tool, arguments: str) -> Run:
+    def run(self, tool: Tool, written: str) -> Run:
         """Run a tool, unless that was done.
 
         Raises:
             ToolError: when the arguments do not fit.
         """
-        values = tool.read(arguments)
-        run = self.memory.find(tool, values)
+        arguments = tool.read(written)
+        run = self.memory.find(tool, arguments)
         if run is None:
-            run = self.memory.start(Run(tool, values, self.turn, arguments=arguments))
+            run = self.memory.start(Run(tool, arguments, self._turn))
             self.holding.put(run.call)
         return run
 
-    async def finish(self, run: Run) -> None:
-        """Wait for a tool, and note what came of it."""
+    async def finish(self, runs: Iterable[Run]) -> None:
+        """Wait for tools at the same time, and note what came of each as soon as it ends."""
+        await asyncio.gather(*(self._finish(run) for run in runs))
+
+    async def _finish(self, run: Run) -> None:
         await run.wait()
         self._note(run)
 
@@ -240,7 +272,7 @@ class _Course:
         self.talk += [entry for _, entry in told]
 
     def _note(self, run: Run) -> None:
-        if not run.is_told:
+        if run.told != run.result:
             self.holding.put(run.result)
 
 
