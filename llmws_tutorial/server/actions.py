@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from llmws_tutorial.errors import SetupError
-from llmws_tutorial.server.speakable import Speakable
+from llmws_tutorial.server.speakable import Speakable, has_words
 from llmws_tutorial.server.toolbox import Tool
 from llmws_tutorial.server.turn import Action, HangUp, Press, Transfer
 
@@ -74,7 +74,7 @@ class Ability:
         action, said = self._does(**self._tool.read(arguments).values)
         speakable = Speakable()
         words = (speakable.take(said[:MOST_WORDS]) + speakable.end()).strip()
-        return Act(self.name, action, words or self.says, self.says)
+        return Act(self.name, action, words if has_words(words) else self.says, self.says)
 
 
 def transfer(

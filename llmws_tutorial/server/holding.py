@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Final
 
 from llmws_tutorial.server.actions import Act
-from llmws_tutorial.server.llm import has_words
+from llmws_tutorial.server.speakable import has_words
 from llmws_tutorial.server.turn import Note, Piece
 
 QUICK_S: Final = 0.3

@@ -13,7 +13,7 @@ from llmws_tutorial.errors import ResponderError
 from llmws_tutorial.messages import Entry, Utterance
 from llmws_tutorial.server.prompt import NUDGE, VOICE_PROMPT, Message, conversation, note
 from llmws_tutorial.server.provider import Provider, Written
-from llmws_tutorial.server.speakable import Speakable
+from llmws_tutorial.server.speakable import Speakable, has_words
 from llmws_tutorial.server.turn import Piece, Reply, Turn
 
 GREETING: Final = "How may I help you?"
@@ -108,8 +108,3 @@ async def spoken(written: AsyncGenerator[Written, None]) -> AsyncGenerator[Writt
                 yield piece
     if text := speakable.end():
         yield text
-
-
-def has_words(text: str) -> bool:
-    """Whether there is anything to speak in it."""
-    return any(map(str.isalnum, text))

@@ -84,7 +84,7 @@ def conversation(transcript: Iterable[Utterance | Entry], *, budget: int = BUDGE
     units = list(_units(transcript))
     kept = _newest(units, budget - len(LEFT_OUT) - len(SILENT) - 2)
     talk = _Talk()
-    talk.say("user", BEGINS if len(kept) == len(units) else LEFT_OUT)
+    talk.say("user", BEGINS if kept is units else LEFT_OUT)
     for unit in kept:
         if isinstance(unit, _Said):
             talk.say(unit.role, unit.text)

@@ -45,5 +45,10 @@ class Speakable:
         return spoken[len(first) :]
 
 
+def has_words(text: str) -> bool:
+    """Whether there is anything to speak in it."""
+    return any(map(str.isalnum, text))
+
+
 def _speak(found: re.Match[str]) -> str:
     return " " if found["line"] else ""

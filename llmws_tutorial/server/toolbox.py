@@ -83,11 +83,11 @@ class Tool:
         self.has_effect = has_effect
         self.timeout_s = timeout_s
         self._function = function
+        if not _NAME.fullmatch(self.name):
+            raise SetupError(f"the tool {self.name!r} has a name that no model takes")
         description = inspect.getdoc(function)
         if not description:
             raise SetupError(f"the tool {self.name!r} has no docstring: the model reads it")
-        if not _NAME.fullmatch(self.name):
-            raise SetupError(f"the tool {self.name!r} has a name that models do not take")
         self._names, self._turn, self._arguments = _read_parameters(function, ignores_unknown)
         parameters = self._arguments.model_json_schema(schema_generator=_Schema)
         parameters.pop("title")

@@ -16,9 +16,10 @@ from llmws_tutorial.messages import ConfigFields, Entry, ToolCallInvocation, Utt
 from llmws_tutorial.server.actions import Ability, Act
 from llmws_tutorial.server.holding import STILL, Holding
 from llmws_tutorial.server.ledger import CallMemory, Ledger, Run, called, new_id
-from llmws_tutorial.server.llm import GREETING, NUDGES, TRIES, LlmResponder, has_words, spoken
+from llmws_tutorial.server.llm import GREETING, NUDGES, TRIES, LlmResponder, spoken
 from llmws_tutorial.server.prompt import NUDGE, VOICE_PROMPT, note
 from llmws_tutorial.server.provider import Provider, ToolUse
+from llmws_tutorial.server.speakable import has_words
 from llmws_tutorial.server.toolbox import HOLDING_LINE, Tool
 from llmws_tutorial.server.turn import Piece, Press, Reply, Turn
 

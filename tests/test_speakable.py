@@ -1,0 +1,50 @@
+"""What nobody can say is taken out, wherever the text is cut into pieces."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmws_tutorial.server.speakable import Speakable
+
+TEXTS = st.text("ab1 *_#`\n-.😀\t•", max_size=8)
+
+
+def spoken(*pieces: str) -> str:
+    speakable = Speakable()
+    return "".join(map(speakable.take, pieces)) + speakable.end()
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("**bold** and *light* or _so_", "bold and light or so"),
+        ("run `llmws`", "run llmws"),
+        ("# Hours\nNine to five", "Hours Nine to five"),
+        ("- one\n* two\n  • three", "one two three"),
+        ("*Really?* Yes.", "Really? Yes."),
+        ("Fine 😀, thanks", "Fine , thanks"),
+        ("One.\n\nTwo.", "One. Two."),
+    ],
+)
+def test_marks_that_nobody_says_are_gone(written: str, said: str) -> None:
+    assert spoken(written) == said
+    assert spoken(*written) == said
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["5*3 is 15", "snake_case", "press #1", "dial *67", "press * now", "well - no", "twenty-four"],
+)
+def test_what_may_have_a_meaning_stays(written: str) -> None:
+    assert spoken(written) == spoken(*written) == written
+
+
+@given(st.lists(TEXTS))
+def test_it_does_not_matter_how_a_text_is_cut(pieces: list[str]) -> None:
+    assert spoken(*pieces) == spoken("".join(pieces))
+
+
+@given(st.text("abc .,?!'", max_size=40))
+def test_plain_words_are_out_as_soon_as_they_are_in(text: str) -> None:
+    speakable = Speakable()
+    assert [speakable.take(letter) for letter in f"a{text}"] == list(f"a{text}")
