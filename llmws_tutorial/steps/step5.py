@@ -112,23 +112,17 @@ class StreamingClient(LLMClient):
             async with aclosing(self.words(conversation(request.get("transcript")))) as words:
                 async for content in words:
                     await self.say(ws, response_id, content)
-                    rest = ""
+                    rest = rest if content.isspace() else ""
         except Exception as error:
-            log.error("Error in asking the model: %r", error)
+            log.error("Error in answering: %r", error)
             rest = f" {EXCUSE}"
         await self.say(ws, response_id, rest, content_complete=True)
 
 
-app = FastAPI(lifespan=lifespan)
-app.get("/", response_class=PlainTextResponse)(hello)
-
-
-@app.websocket("/llm-websocket/{call_id}")
-async def llm_websocket(ws: WebSocket, call_id: str) -> None:
+async def hold_call(ws: WebSocket, call_id: str, llm: LLMClient) -> None:
     """Hold one call: greet, answer every request, close on a frame of nobody we know."""
     await ws.accept()
     log.info("call %r: connected", call_id)
-    llm = StreamingClient(ws.state.llm)
     try:
         await llm.begin_message(ws)
         while (message := await ws.receive())["type"] == "websocket.receive":
@@ -139,3 +133,13 @@ async def llm_websocket(ws: WebSocket, call_id: str) -> None:
     except Exception as error:
         log.error("Error received in LLM websocket client: %r", error)
     log.info("call %r: closed", call_id)
+
+
+app = FastAPI(lifespan=lifespan)
+app.get("/", response_class=PlainTextResponse)(hello)
+
+
+@app.websocket("/llm-websocket/{call_id}")
+async def llm_websocket(ws: WebSocket, call_id: str) -> None:
+    """Take one call."""
+    await hold_call(ws, call_id, StreamingClient(ws.state.llm))

@@ -1,1 +1,67 @@
-"""The exercises of step 05."""
+"""The exercises of step 05: what the platform does with pieces, and what a model is asked."""
+
+from typing import Any, Final
+
+from llmws_tutorial.checks.case import OK, Ruling, failed
+from llmws_tutorial.notebook.exercises.registry import exercise
+from llmws_tutorial.simulator.speech import Speech
+
+_ANSWERS: Final = (
+    ("Yes", ", we", " are.", " On Sunday"),
+    ("Yes! We are", " open."),
+    ("We are open", " from ten"),
+    ("Good", " morning", ".", " How are you?"),
+    ("Good morning. How", " are you?"),
+    ("It costs 3.50", " euros", "."),
+    ("", "", "Who", " is", " calling? "),
+)
+
+
+@exercise("05.1")
+def _judge_pieces_until_voice(answer: Any) -> Ruling:
+    for pieces in _ANSWERS:
+        expected = _pieces_until_voice(pieces)
+        if (got := answer(list(pieces))) != expected:
+            return failed(repr(expected), f"{got!r} for {list(pieces)}")
+    return OK
+
+
+def _pieces_until_voice(pieces: tuple[str, ...]) -> int:
+    """Ask the stand-in itself."""
+    speech = Speech()
+    for count, piece in enumerate(pieces, start=1):
+        speech.add(piece, is_last=count == len(pieces), is_protected=False)
+        if speech.has_sentence:
+            break
+    return count
+
+
+_SYSTEM: Final = {"role": "system", "content": "You are brief."}
+_SAID: Final = (
+    {"role": "assistant", "content": "Hello."},
+    {"role": "user", "content": "Are you open on Sunday?"},
+    {"role": "assistant", "content": "Yes, from ten."},
+    {"role": "user", "content": "Thank you."},
+)
+_KEPT: Final = {1000: 4, 53: 4, 52: 3, 47: 3, 46: 2, 24: 2, 23: 1, 10: 1, 3: 1}
+"""How many of the messages above fit into so many characters; the last one stays in any case."""
+
+
+@exercise("05.2")
+def _judge_shortened(answer: Any) -> Ruling:
+    for budget, kept in _KEPT.items():
+        messages = [_SYSTEM, *_SAID]
+        expected = [_SYSTEM, *_SAID[-kept:]]
+        got = answer(messages, budget)
+        if got != expected:
+            return failed(_in_short(expected), f"{_in_short(got)} with a budget of {budget}")
+        if messages != [_SYSTEM, *_SAID]:
+            return failed("the list that was given, as it was", _in_short(messages))
+    return OK
+
+
+def _in_short(messages: Any) -> str:
+    """Messages by what they say."""
+    if not isinstance(messages, list) or not all(isinstance(one, dict) for one in messages):
+        return repr(messages)
+    return repr([one.get("content") for one in messages])
