@@ -1,157 +1,178 @@
-"""Draw how the last turn of a call went in time: what came when, and when it was heard."""
+"""Draw when the last answer of a call came, and when it was heard.
+
+A call's record has the moments of each turn. Drawn one below the other, with the request at the
+left, the answers of two servers show what a caller would notice first: how long it is quiet.
+"""
 
 import html
 from dataclasses import dataclass
 from typing import Final
 
+from llmws_tutorial.errors import SetupError
 from llmws_tutorial.simulator import CallRecord
-from llmws_tutorial.simulator.turn import Turn
 
-_LEFT: Final = 130
+_LEFT: Final = 110
 _WIDTH: Final = 640
-_ROW: Final = 84
-_TOP: Final = 40
+_TOP: Final = 46
+_ROW: Final = 86
+_FOOT: Final = 34
 _STYLE: Final = (
     ".llmws-timeline text{font:13px sans-serif;fill:#1f2937}"
     ".llmws-timeline .small{font-size:12px;fill:#4b5563}"
     ".llmws-timeline .page{fill:#f9fafb}"
-    ".llmws-timeline .scale{stroke:#d1d5db}"
-    ".llmws-timeline .wait{fill:#e5e7eb}"
-    ".llmws-timeline .writes{fill:#93c5fd}"
-    ".llmws-timeline .mark{stroke:#b45309;stroke-width:3}"
-    ".llmws-timeline .word{fill:#059669}"
+    ".llmws-timeline .second{stroke:#d1d5db}"
+    ".llmws-timeline .quiet{fill:#e5e7eb}"
+    ".llmws-timeline .sent{fill:#93c5fd}"
+    ".llmws-timeline .sentence{fill:#b45309}"
+    ".llmws-timeline .heard{fill:#059669}"
+)
+_LEGEND: Final = (
+    ("quiet", "nothing sent yet"),
+    ("sent", "chunks are sent"),
+    ("sentence", "first sentence is there"),
+    ("heard", "a word is heard"),
 )
 
 
 @dataclass(frozen=True)
-class Timeline:
-    """The last turns of some calls, drawn one below the other. Made by `timeline`.
+class Answer:
+    """One answer in time: seconds since it was asked for.
 
     Attributes:
-        calls: the records, by what they are called.
+        name: what the picture calls it.
+        first_chunk_s: when its first piece came.
+        first_sentence_s: when there was enough to begin to speak.
+        complete_s: when its last piece came.
+        words_s: when each word that was heard began and ended.
     """
 
-    calls: dict[str, CallRecord]
+    name: str
+    first_chunk_s: float
+    first_sentence_s: float
+    complete_s: float
+    words_s: tuple[tuple[float, float], ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: first chunk {self.first_chunk_s:.1f} s, "
+            f"first sentence {self.first_sentence_s:.1f} s, complete {self.complete_s:.1f} s"
+        )
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Answers in time, as a cell shows them. Made by `timeline`.
+
+    Attributes:
+        answers: what is drawn, from the top.
+    """
+
+    answers: tuple[Answer, ...]
 
     def __repr__(self) -> str:
-        return f"<Timeline of {' and '.join(self.calls)}>"
+        return f"<Timeline of {' and '.join(answer.name for answer in self.answers)}>"
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.answers))
 
     def _repr_html_(self) -> str:
-        return f'<div class="llmws-timeline">{self.svg}</div>'
+        return f'<div class="llmws-timeline">\n{self.draw()}</div>'
 
-    @property
-    def svg(self) -> str:
-        """The picture: a row for each call, its request on the left."""
-        longest_s = max(_last_s(call) for call in self.calls.values())
-        height = _TOP + _ROW * len(self.calls) + 34
-        rows = [
-            _row(name, call, top=_TOP + _ROW * index, scale=_WIDTH / longest_s)
-            for index, (name, call) in enumerate(self.calls.items())
+    def draw(self) -> str:
+        """Draw it as SVG."""
+        width, bottom = _LEFT + _WIDTH + 30, _TOP + _ROW * len(self.answers)
+        ends_s = [end for answer in self.answers for _, end in answer.words_s]
+        longest_s = max([1.0, *ends_s, *(answer.complete_s for answer in self.answers)])
+        scale = _Scale(_WIDTH / longest_s)
+        parts = [
+            f'<rect class="page" width="{width}" height="{bottom + _FOOT}" rx="8"/>',
+            *(scale.draw_second(second, bottom) for second in range(int(longest_s) + 1)),
+            *(scale.draw(answer, _TOP + _ROW * row) for row, answer in enumerate(self.answers)),
+            *(_draw_meaning(index, bottom + 12) for index in range(len(_LEGEND))),
         ]
-        width = _LEFT + _WIDTH + 30
+        drawn = "\n".join(parts)
+        return f"""\
+<svg class="llmws-timeline" xmlns="http://www.w3.org/2000/svg" \
+viewBox="0 0 {width} {bottom + _FOOT}" width="{width}" height="{bottom + _FOOT}" role="img">
+<title>{html.escape("; ".join(map(str, self.answers)))}</title>
+<style>{_STYLE}</style>
+{drawn}
+</svg>
+"""
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What draws a time where it belongs."""
+
+    per_s: float
+
+    def x(self, at_s: float) -> float:
+        return round(_LEFT + at_s * self.per_s, 1)
+
+    def draw_second(self, second: int, bottom: int) -> str:
+        x = self.x(second)
+        return (
+            f'<line class="second" x1="{x}" y1="28" x2="{x}" y2="{bottom}"/>'
+            f'<text class="small" x="{x}" y="20" text-anchor="middle">{second} s</text>'
+        )
+
+    def draw(self, answer: Answer, top: int) -> str:
+        x = self.x(answer.first_sentence_s)
+        told = str(answer).removeprefix(f"{answer.name}: ")
         return "\n".join(
             [
-                f'<svg class="llmws-timeline" xmlns="http://www.w3.org/2000/svg" role="img" '
-                f'viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
-                f"<title>{html.escape(self._told())}</title>",
-                f"<style>{_STYLE}</style>",
-                f'<rect class="page" width="{width}" height="{height}" rx="8"/>',
-                *_seconds(longest_s, height - 34),
-                *rows,
-                *_legend(height - 14),
-                "</svg>",
+                f'<text x="20" y="{top + 13}">{html.escape(answer.name)}</text>',
+                self._bar("quiet", 0.0, answer.first_chunk_s, top),
+                self._bar("sent", answer.first_chunk_s, answer.complete_s, top),
+                *(self._bar("heard", start, end, top + 24) for start, end in answer.words_s),
+                f'<rect class="sentence" x="{x - 2}" y="{top - 4}" width="4" height="26"/>',
+                f'<text class="small" x="{_LEFT}" y="{top + 59}">{told}</text>',
             ]
         )
 
-    def _told(self) -> str:
-        """The picture in words, for who does not see it."""
-        return "; ".join(f"{name}: {_in_words(call.turns[-1])}" for name, call in self.calls.items())
+    def _bar(self, kind: str, start_s: float, end_s: float, top: int) -> str:
+        left, right = self.x(start_s), self.x(end_s)
+        width = max(round(right - left - 1, 1), 1)  # words that follow one another stay apart
+        return f'<rect class="{kind}" x="{left}" y="{top}" width="{width}" height="18"/>'
 
 
 def timeline(**calls: CallRecord) -> Timeline:
-    """Draw the last turn of each call: the request, what was sent when, and what was heard.
+    """Draw the last answer of each call: when it came, and when it was heard.
 
     Args:
-        calls: records of calls that have ended, by the names that the picture shows.
+        calls: the records of calls, by the names that the picture shows.
+
+    Raises:
+        SetupError: when an agent said nothing at all.
     """
-    return Timeline(calls)
+    return Timeline(tuple(_answer(name, call) for name, call in calls.items()))
 
 
-def _row(name: str, call: CallRecord, *, top: int, scale: float) -> str:
-    turn = call.turns[-1]
+def _answer(name: str, call: CallRecord) -> Answer:
+    turn = call.turns[-1] if call.turns else None
+    if turn is None or turn.first_piece_at_s is None:
+        raise SetupError(f"the last answer of {name!r} never came, expected one to draw")
+    asked_s, first_s = turn.asked_at_s, turn.first_piece_at_s
 
-    def x(at_s: float) -> float:
-        return round(_LEFT + (at_s - turn.asked_at_s) * scale, 1)
+    def since(at_s: float | None) -> float:
+        return round((first_s if at_s is None else at_s) - asked_s, 3)
 
-    def bar(kind: str, start_s: float, end_s: float, *, y: int, height: int) -> str:
-        width = round(x(end_s) - x(start_s), 1)
-        return f'<rect class="{kind}" x="{x(start_s)}" y="{y}" width="{width}" height="{height}"/>'
-
-    first_s, sentence_s, complete_s = _moments(turn)
-    words = [bar("word", start, end, y=top + 26, height=14) for start, end in _spoken(call)]
-    parts = [
-        f'<text x="16" y="{top + 14}">{html.escape(name)}</text>',
-        bar("wait", turn.asked_at_s, first_s, y=top + 4, height=14),
-        bar("writes", first_s, complete_s, y=top + 4, height=14),
-        *words,
-        f'<line class="mark" x1="{x(sentence_s)}" y1="{top}" x2="{x(sentence_s)}" y2="{top + 44}"/>',
-        f'<text class="small" x="{_LEFT}" y="{top + 60}">{_in_words(turn)}</text>',
-    ]
-    return "\n".join(parts)
-
-
-def _moments(turn: Turn) -> tuple[float, float, float]:
-    """First chunk, first sentence, complete; what never came counts as asked for."""
-    asked_s = turn.asked_at_s
-    first_s = turn.first_piece_at_s or asked_s
-    sentence_s = turn.first_sentence_at_s or first_s
-    return first_s, sentence_s, turn.complete_at_s or sentence_s
-
-
-def _in_words(turn: Turn) -> str:
-    first, sentence, complete = (at_s - turn.asked_at_s for at_s in _moments(turn))
-    return f"first chunk {first:.1f} s, first sentence {sentence:.1f} s, complete {complete:.1f} s"
-
-
-def _spoken(call: CallRecord) -> list[tuple[float, float]]:
-    """When each word of the last turn sounded (seconds of the call)."""
-    said = [one for one in call.transcript if one.role == "agent"][-1]
-    return [
-        (word.start, word.end)
-        for word in said.words or ()
-        if word.start is not None and word.end is not None
-    ]
-
-
-def _last_s(call: CallRecord) -> float:
-    turn = call.turns[-1]
-    ends = [end_s for _, end_s in _spoken(call)]
-    return max(_moments(turn)[-1], *ends) - turn.asked_at_s
-
-
-def _seconds(longest_s: float, bottom: int) -> list[str]:
-    marks = []
-    for second in range(int(longest_s) + 1):
-        x = round(_LEFT + second * _WIDTH / longest_s, 1)
-        marks.append(f'<line class="scale" x1="{x}" y1="28" x2="{x}" y2="{bottom}"/>')
-        marks.append(f'<text class="small" x="{x}" y="20" text-anchor="middle">{second} s</text>')
-    return marks
-
-
-def _legend(y: int) -> list[str]:
-    entries = (
-        ("wait", "request, nothing yet"),
-        ("writes", "your server sends"),
-        ("mark", "the first sentence is there"),
-        ("word", "the caller hears a word"),
+    said = call.transcript[-1]  # the caller's, when nothing of the answer was heard
+    heard = said.words if said.role == "agent" else ()
+    return Answer(
+        name,
+        first_chunk_s=since(first_s),
+        first_sentence_s=since(turn.first_sentence_at_s),
+        complete_s=since(turn.complete_at_s),
+        words_s=tuple((since(word.start), since(word.end)) for word in heard),
     )
-    drawn = []
-    for index, (kind, meaning) in enumerate(entries):
-        x = 16 + index * 190
-        shape = (
-            f'<line class="mark" x1="{x + 7}" y1="{y - 12}" x2="{x + 7}" y2="{y + 2}"/>'
-            if kind == "mark"
-            else f'<rect class="{kind}" x="{x}" y="{y - 11}" width="14" height="12"/>'
-        )
-        drawn.append(f'{shape}<text class="small" x="{x + 20}" y="{y}">{meaning}</text>')
-    return drawn
+
+
+def _draw_meaning(index: int, top: int) -> str:
+    kind, meaning = _LEGEND[index]
+    x = 20 + index * 190
+    return (
+        f'<rect class="{kind}" x="{x}" y="{top}" width="{4 if kind == "sentence" else 14}" '
+        f'height="12"/><text class="small" x="{x + 20}" y="{top + 10}">{meaning}</text>'
+    )
