@@ -38,6 +38,50 @@ def answers_updates_too(request: Any) -> Any:
     return {"response_id": 4, **step2.speech(f"You said: {request['transcript'][-1]['content']}")}
 
 
+def voice_at_first_mark(pieces: list[str]) -> int:
+    return next((n for n, piece in enumerate(pieces, 1) if set(piece) & set(".?!")), len(pieces))
+
+
+def voice_at_last_piece(pieces: list[str]) -> int:
+    return len(pieces)
+
+
+def voice_counted_from_0(pieces: list[str]) -> int:
+    return next((n for n, piece in enumerate(pieces) if piece.endswith((".", "?", "!"))), 0)
+
+
+def shortened_without_prompt(messages: list[Any], budget: int) -> list[Any]:
+    while sum(len(one["content"]) for one in messages) > budget and len(messages) > 1:
+        messages = messages[1:]
+    return messages
+
+
+def shortened_at_the_wrong_end(messages: list[Any], budget: int) -> list[Any]:
+    while sum(len(one["content"]) for one in messages[1:]) > budget and len(messages) > 2:
+        messages = messages[:-1]
+    return messages
+
+
+def shortened_to_nothing(messages: list[Any], budget: int) -> list[Any]:
+    while sum(len(one["content"]) for one in messages[1:]) > budget:
+        messages = [messages[0], *messages[2:]]
+    return messages
+
+
+def shortened_in_place(messages: list[Any], budget: int) -> list[Any]:
+    while sum(len(one["content"]) for one in messages[1:]) > budget and len(messages) > 2:
+        del messages[1]
+    return messages
+
+
+def shortened_by_count(messages: list[Any], budget: int) -> list[Any]:
+    return [messages[0], *messages[1:][-budget:]]
+
+
+def shortened_to_text(messages: list[Any], budget: int) -> str:
+    return " ".join(one["content"] for one in messages)[-budget:]
+
+
 WRONG: dict[str, list[Any]] = {
     "00.1": ["a call", CallRecord("short")],
     "01.1": ["wss://voice.example.com/llm-websocket/", 7],
@@ -48,6 +92,15 @@ WRONG: dict[str, list[Any]] = {
     "03.2": [always_yes],
     "04.1": ["https://voice.example.com", "wss://voice.example.com/llm-websocket/call_1"],
     "04.2": ["a call", CallRecord("without a reminder")],
+    "05.1": [voice_at_first_mark, voice_at_last_piece, voice_counted_from_0],
+    "05.2": [
+        shortened_without_prompt,
+        shortened_at_the_wrong_end,
+        shortened_to_nothing,
+        shortened_in_place,
+        shortened_by_count,
+        shortened_to_text,
+    ],
 }
 
 

@@ -39,12 +39,12 @@ def _pieces_until_voice(pieces: tuple[str, ...]) -> int:
 _SYSTEM: Final = {"role": "system", "content": "You are brief."}
 _SAID: Final = (
     {"role": "assistant", "content": "Hello."},
-    {"role": "user", "content": "Are you open on Sunday?"},
-    {"role": "assistant", "content": "Yes, from ten."},
-    {"role": "user", "content": "Thank you."},
+    {"role": "user", "content": "Open on Sunday?"},
+    {"role": "assistant", "content": "From ten."},
+    {"role": "user", "content": "Thanks."},
 )
-_KEPT: Final = {1000: 4, 53: 4, 52: 3, 47: 3, 46: 2, 24: 2, 23: 1, 10: 1, 3: 1}
-"""How many of the messages above fit into so many characters; the last one stays in any case."""
+_KEPT: Final = {1000: 4, 37: 4, 36: 3, 31: 3, 30: 2, 16: 2, 15: 1, 7: 1, 3: 1}
+"""How many of the messages above fit into so many characters; the newest stays in any case."""
 
 
 @exercise("05.2")
@@ -61,7 +61,7 @@ def _judge_shortened(answer: Any) -> Ruling:
 
 
 def _in_short(messages: Any) -> str:
-    """Messages by what they say."""
+    """Messages a line each, as far as they are messages."""
     if not isinstance(messages, list) or not all(isinstance(one, dict) for one in messages):
         return repr(messages)
-    return repr([one.get("content") for one in messages])
+    return repr([f"{one.get('role')}: {one.get('content')}" for one in messages])
