@@ -140,7 +140,7 @@ def test_no_output_differs_from_run_to_run(lesson: Lesson) -> None:
             assert output.get("name") != "stderr"
             shown = str(output.get("text", "")) + str(output.get("data", ""))
             assert not re.search(
-                r"0x[0-9a-f]{6}|127\.0\.0\.1:\d|INFO|\d\.\d\d s|call_[0-9a-f]", shown
+                r"0x[0-9a-f]{6}|127\.0\.0\.1:\d|INFO|\d\.\d\d s|call_[0-9a-f]{6}", shown
             )
 
 

@@ -21,7 +21,7 @@ from llmws_tutorial.steps.step5 import StreamingClient, lifespan, wants_answer
 GREETING = "How may I help you?"
 NUDGE = "Are you still there?"
 SETTLE_S = 0.01
-DROPPED = 1006
+HUNG_UP = (1000, 1001)  # not 1005: uvicorn says so of a line that broke as well
 CONFIG = {"auto_reconnect": True, "call_details": False, "transcript_with_tool_calls": False}
 greeted: set[str] = set()
 
@@ -90,7 +90,7 @@ async def hold_call(ws: WebSocket, call_id: str, llm: InterruptibleClient) -> No
         await llm.open(ws, call_id)
         while (message := await ws.receive())["type"] == "websocket.receive":
             await llm.take(parse(message.get("text")), ws)
-        if message["code"] != DROPPED:
+        if message["code"] in HUNG_UP:
             llm.forget(call_id)
     except BadFrame as bad:
         log.error("call %r: %s", call_id, bad)
