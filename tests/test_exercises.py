@@ -1,6 +1,7 @@
 """The judges: each on wrong answers here; on the stub and the solution in its notebook."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -82,6 +83,28 @@ def shortened_to_text(messages: list[Any], budget: int) -> str:
     return " ".join(one["content"] for one in messages)[-budget:]
 
 
+async def hands_on_and_leaves_open(stream: Any, say: Any) -> None:
+    async for piece in stream:
+        await say(piece)
+
+
+async def hands_on_at_the_end(stream: Any, say: Any) -> None:
+    for piece in [piece async for piece in stream]:
+        await say(piece)
+
+
+async def hands_on_and_takes_no_cancel(stream: Any, say: Any) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        async with contextlib.aclosing(stream):
+            await hands_on_and_leaves_open(stream, say)
+
+
+async def hands_on_three_pieces(stream: Any, say: Any) -> None:
+    async with contextlib.aclosing(stream):
+        for _ in range(3):
+            await say(await anext(stream))
+
+
 WRONG: dict[str, list[Any]] = {
     "00.1": ["a call", CallRecord("short")],
     "01.1": ["wss://voice.example.com/llm-websocket/", 7],
@@ -100,6 +123,17 @@ WRONG: dict[str, list[Any]] = {
         shortened_in_place,
         shortened_by_count,
         shortened_to_text,
+    ],
+    "06.1": [{1}, {1, 2, 3}, 2],
+    "06.2": [
+        {"interaction_type": "ping_pong", "timestamp": 1700000000000},
+        {"response_type": "ping_pong", "timestamp": "1700000000000"},
+    ],
+    "06.3": [
+        hands_on_and_leaves_open,
+        hands_on_at_the_end,
+        hands_on_and_takes_no_cancel,
+        hands_on_three_pieces,
     ],
 }
 
@@ -140,13 +174,21 @@ def test_answers_are_judged_by_what_they_do() -> None:
         kind, response_id = request.get("interaction_type"), request.get("response_id")
         return kind in ("response_required", "reminder_required") and type(response_id) is int
 
+    async def hand_on(stream: Any, say: Any) -> None:
+        async with contextlib.aclosing(stream):
+            while (piece := await anext(stream, None)) is not None:
+                await say(piece)
+
     with serve(step3.app, show_log=False) as server:
         reminded = asyncio.run(place_call(server.websocket_url, [None], speed=200))
     right = {"01.2": echo, "03.2": wants_answer, "04.2": reminded}
+    right |= {"06.1": [2, 1], "06.3": hand_on}
     assert {exercise: check(exercise, right[exercise]).text for exercise in right} == {
         "01.2": "ok",
         "03.2": "ok",
         "04.2": "ok",
+        "06.1": "ok",
+        "06.3": "ok",
     }
 
 
