@@ -48,9 +48,11 @@ def agent(pieces: Pieces) -> Server:
     return take
 
 
-def call(pieces: Pieces) -> CallRecord:
+def call(pieces: Pieces, *, patience_s: float = 5) -> CallRecord:
     record = new_record()
-    converse(agent(pieces), Caller([Step(say="Are you open on Sunday?")], patience_s=5), record)
+    converse(
+        agent(pieces), Caller([Step(say="Are you open on Sunday?")], patience_s=patience_s), record
+    )
     return record
 
 
@@ -96,6 +98,12 @@ def test_an_answer_without_a_sentence_is_drawn_up_to_its_first_piece() -> None:
     [answer] = timeline(open=call([(0.5, "We are open on", False)])).answers
     assert (answer.first_chunk_s, answer.first_sentence_s, answer.complete_s) == (0.5, 0.5, 0.5)
     assert answer.words_s == ()
+
+
+def test_the_seconds_of_a_long_answer_keep_apart() -> None:
+    drawn = timeline(slow=call([(60.0, "At last.", True)], patience_s=90)).draw()
+    places = [float(x) for x in re.findall(r'x="([\d.]+)" y="20"', drawn)]
+    assert min(after - before for before, after in pairwise(places)) > 40
 
 
 @pytest.mark.parametrize("record", [CallRecord("empty"), call([])], ids=["no call", "no answer"])

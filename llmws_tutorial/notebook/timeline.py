@@ -16,6 +16,7 @@ _WIDTH: Final = 640
 _TOP: Final = 46
 _ROW: Final = 86
 _FOOT: Final = 34
+_MOST_SECONDS: Final = 12  # that are numbered: more would run into one another
 _STYLE: Final = (
     ".llmws-timeline text{font:13px sans-serif;fill:#1f2937}"
     ".llmws-timeline .small{font-size:12px;fill:#4b5563}"
@@ -83,10 +84,13 @@ class Timeline:
         width, bottom = _LEFT + _WIDTH + 30, _TOP + _ROW * len(self.answers)
         ends_s = [end for answer in self.answers for _, end in answer.words_s]
         longest_s = max([1.0, *ends_s, *(answer.complete_s for answer in self.answers)])
-        scale = _Scale(_WIDTH / longest_s)
+        scale, every_s = _Scale(_WIDTH / longest_s), 1 + int(longest_s / _MOST_SECONDS)
         parts = [
             f'<rect class="page" width="{width}" height="{bottom + _FOOT}" rx="8"/>',
-            *(scale.draw_second(second, bottom) for second in range(int(longest_s) + 1)),
+            *(
+                scale.draw_second(second, bottom)
+                for second in range(0, int(longest_s) + 1, every_s)
+            ),
             *(scale.draw(answer, _TOP + _ROW * row) for row, answer in enumerate(self.answers)),
             *(_draw_meaning(index, bottom + 12) for index in range(len(_LEGEND))),
         ]
@@ -123,16 +127,16 @@ class _Scale:
         return "\n".join(
             [
                 f'<text x="20" y="{top + 13}">{html.escape(answer.name)}</text>',
-                self._bar("quiet", 0.0, answer.first_chunk_s, top),
-                self._bar("sent", answer.first_chunk_s, answer.complete_s, top),
-                *(self._bar("heard", start, end, top + 24) for start, end in answer.words_s),
+                self._bar("quiet", (0.0, answer.first_chunk_s), top),
+                self._bar("sent", (answer.first_chunk_s, answer.complete_s), top),
+                *(self._bar("heard", word_s, top + 24) for word_s in answer.words_s),
                 f'<rect class="sentence" x="{x - 2}" y="{top - 4}" width="4" height="26"/>',
                 f'<text class="small" x="{_LEFT}" y="{top + 59}">{told}</text>',
             ]
         )
 
-    def _bar(self, kind: str, start_s: float, end_s: float, top: int) -> str:
-        left, right = self.x(start_s), self.x(end_s)
+    def _bar(self, kind: str, span_s: tuple[float, float], top: int) -> str:
+        left, right = map(self.x, span_s)
         width = max(round(right - left - 1, 1), 1)  # words that follow one another stay apart
         return f'<rect class="{kind}" x="{left}" y="{top}" width="{width}" height="18"/>'
 
@@ -144,7 +148,7 @@ def timeline(**calls: CallRecord) -> Timeline:
         calls: the records of calls, by the names that the picture shows.
 
     Raises:
-        SetupError: when an agent said nothing at all.
+        SetupError: when the last answer of one never came.
     """
     return Timeline(tuple(_answer(name, call) for name, call in calls.items()))
 

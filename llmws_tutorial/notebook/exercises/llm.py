@@ -1,4 +1,4 @@
-"""The exercises of step 05: what the platform does with pieces, and what a model is asked."""
+"""The exercises of step 05: when a voice begins, and what a model is asked."""
 
 from typing import Any, Final
 
@@ -28,11 +28,10 @@ def _judge_pieces_until_voice(answer: Any) -> Ruling:
 
 def _pieces_until_voice(pieces: tuple[str, ...]) -> int:
     """Ask the stand-in itself."""
-    speech = Speech()
-    for count, piece in enumerate(pieces, start=1):
-        speech.add(piece, is_last=count == len(pieces), is_protected=False)
-        if speech.has_sentence:
-            break
+    speech, count = Speech(), 0
+    while not speech.has_sentence:
+        count += 1
+        speech.add(pieces[count - 1], is_last=count == len(pieces), is_protected=False)
     return count
 
 
