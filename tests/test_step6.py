@@ -150,6 +150,22 @@ def test_of_a_burst_of_requests_hardly_any_reaches_the_model(
     assert len(provider.model.asked) < 10
 
 
+def test_a_request_that_a_newer_one_follows_at_once_costs_nothing(
+    dial: Callable[[str], ClientConnection],
+    provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(step6, "SETTLE_S", 0.5)
+    with dial("call_settle") as ws:
+        assert is_greeted(ws)
+        ask(ws, 1, "Tell me a tale.")
+        ws.send(json.dumps({"interaction_type": "ping_pong", "timestamp": 1}))
+        assert heard(ws)["response_type"] == "ping_pong"  # so request 1 was read as well
+        ask(ws, 2, "When do you open?")
+        assert heard(ws) == frame(2, "We open ", is_last=False)
+    assert [asked.said for asked in provider.model.asked] == ["When do you open?"]
+
+
 def test_whoever_hangs_up_in_an_answer_ends_it(
     dial: Callable[[str], ClientConnection], provider: Provider
 ) -> None:
@@ -213,10 +229,13 @@ def test_a_call_that_cannot_be_greeted_is_logged(caplog: pytest.LogCaptureFixtur
     assert "call_vanished" not in step6.greeted
 
 
-def test_an_answer_for_a_line_that_is_gone_ends_quietly() -> None:
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_an_answer_for_a_line_that_is_gone_ends_quietly(is_closed: bool) -> None:
     async def answer() -> None:
         ws = vanished([])
         await ws.accept()
+        if is_closed:
+            await ws.close()
         reminder: Any = {"interaction_type": "reminder_required", "response_id": 1}
         await step6.PatientClient(NO_MODEL).answer(reminder, ws)
 

@@ -67,7 +67,7 @@ class InterruptibleClient(ConfiguredClient):
     async def answer(self, request: Request, ws: WebSocket) -> None:
         """Answer one request, after a moment in which a newer one may come."""
         await asyncio.sleep(SETTLE_S)
-        with suppress(WebSocketDisconnect):
+        with suppress(WebSocketDisconnect, RuntimeError):  # the line is gone, or being closed
             await self.draft_response(request, ws)
 
 
