@@ -1,7 +1,7 @@
 """The app: it lets calls in, holds an `OpenCall` for each, and decides nothing."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -33,7 +33,8 @@ def create_app(
     Its ``state.calls`` holds the calls of this moment by call id: an `OpenCall` can `send`.
 
     Args:
-        responder: what makes the agent's words.
+        responder: what makes the agent's words; its ``close()``, if it has one, is awaited when
+            the app ends.
         config: what to ask the platform for; None asks for heartbeats, or for what the responder
             wants (its ``config``, if it has one), and for the facts of the call when the greeting
             awaits them.
@@ -51,6 +52,7 @@ def create_app(
     endpoint = CallEndpoint(responder, new_session, settings=settings)
     app = _App(endpoint)
     app.state.calls = endpoint.calls
+    app.closes(responder)
 
     @app.get("/", response_class=PlainTextResponse)
     async def hello() -> str:
@@ -86,6 +88,20 @@ class _App(FastAPI):
         super().__init__(title="LLM WebSocket server", openapi_url=None)
         self._calls = WebSocketRoute("/llm-websocket/{path:path}", endpoint)
         self.router.routes.append(self._calls)
+
+    def closes(self, responder: Responder) -> None:
+        """Close a responder that can be closed when the app ends, in the same event loop."""
+        close = getattr(responder, "close", None)
+        lives = self.router.lifespan_context
+
+        @contextlib.asynccontextmanager
+        async def lives_and_closes(app: FastAPI) -> AsyncIterator[Any]:
+            async with lives(app) as state:
+                yield state
+            if close is not None:
+                await close()
+
+        self.router.lifespan_context = lives_and_closes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and not self.user_middleware:

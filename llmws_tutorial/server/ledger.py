@@ -167,7 +167,9 @@ class CallMemory:
         self.runs.append(run)
         while len(self.runs) > MOST_RUNS:
             ended = [run for run in self.runs if run.outcome]
-            self.runs.remove(min(ended or self.runs, key=lambda run: run.tool.has_effect))
+            oldest = min(ended or self.runs, key=lambda run: run.tool.has_effect)
+            oldest.give_up()
+            self.runs.remove(oldest)
         return run
 
     def overdue(self) -> Iterator[Note]:

@@ -69,6 +69,10 @@ class LlmResponder:
             return self._nudge(turn)
         return self._answer(turn)
 
+    async def close(self) -> None:
+        """Close the connections to the model; the app does so when it ends."""
+        await self._provider.close()
+
     def _nudge(self, turn: Turn) -> str:
         """The first nudge that was not said since the caller spoke last."""
         said = ""

@@ -20,6 +20,7 @@ from openai import (
     APITimeoutError,
     AsyncOpenAI,
     AsyncStream,
+    DefaultAsyncHttpxClient,
     InternalServerError,
     RateLimitError,
     Timeout,
@@ -129,6 +130,12 @@ class Provider:
         for use in gathering.uses():
             yield use
 
+    async def close(self) -> None:
+        """Close the connections of this event loop; a client of your own is yours to close."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.close()
+
     async def _open(
         self, messages: Sequence[Message], tools: Sequence[Message]
     ) -> AsyncStream[ChatCompletionChunk]:
@@ -168,6 +175,8 @@ class Provider:
             api_key=self._settings.api_key.get_secret_value() or "none",
             max_retries=0,
             timeout=Timeout(SILENT_S, connect=CONNECT_S),
+            # the usual one closes itself in whatever event loop runs when it is collected
+            http_client=DefaultAsyncHttpxClient(),
         )
 
     def _problem(self, error: Exception) -> str:
@@ -270,7 +279,7 @@ def _wait_s(error: APIConnectionError | APIStatusError) -> float:
     try:
         wait_s = max(float(headers.get("retry-after", RETRY_S)), RETRY_S)
     except ValueError:  # a date
-        wait_s = MOST_RETRY_S
+        wait_s = RETRY_S
     if not wait_s <= MOST_RETRY_S:
         raise error
     return wait_s
