@@ -20,6 +20,8 @@ from llmws_tutorial.server.settings import ModelSettings
 from llmws_tutorial.simulator import CallRecord, dial, place_call
 from llmws_tutorial.simulator.llm_endpoint import create_endpoint
 from llmws_tutorial.simulator.scripted_llm import (
+    Break,
+    CallTool,
     Empty,
     Hang,
     Raw,
@@ -29,6 +31,8 @@ from llmws_tutorial.simulator.scripted_llm import (
     Step,
     Wait,
 )
+from tests.calling import calling, virtually
+from tests.scripted_provider import provider_of
 from tests.test_cli import child, complaint, llmws, press_ctrl_c, read_until
 
 QUICK = Settings(first_piece_s=0.3, next_piece_s=0.3)
@@ -86,6 +90,71 @@ def test_the_model_is_told_how_to_speak_and_what_was_said() -> None:
         ("assistant", "How may I help you?"),
         ("user", "Are you open?"),
     ]
+
+
+async def asked(responder: LlmResponder, *texts: str) -> list[str]:
+    """What is said to each of these texts; none is a reminder."""
+    async with calling(responder) as caller:
+        return [
+            await caller.ask(text, "response_required" if text else "reminder_required")
+            for text in texts
+        ]
+
+
+def test_a_silence_is_broken_by_a_fixed_nudge_and_then_another_without_a_model() -> None:
+    model = model_that(Say("Yes."))
+    responder = LlmResponder(provider_of(model), nudges=("One?", "Two?"))
+    said = virtually(asked(responder, "", "", "", "Hello?", ""))
+    assert said == ["One?", "Two?", "Two?", "Yes.", "One?"]
+    assert len(model.asked) == 1
+
+
+def test_a_model_may_be_asked_to_break_a_silence() -> None:
+    model = model_that(Say("Are you there?"))
+    said = virtually(asked(LlmResponder(provider_of(model), nudges=()), ""))
+    assert said == ["Are you there?"]
+    assert "silent for a while" in model.asked[0].said
+
+
+def test_what_nobody_can_say_is_not_said() -> None:
+    model = model_that(Say("**Yes**, from\n"), Say("nine. Press 5*"))
+    assert virtually(asked(LlmResponder(provider_of(model)), "Open?")) == [
+        "Yes, from nine. Press 5*"
+    ]
+
+
+def test_a_model_that_says_nothing_is_asked_once_more() -> None:
+    model = ScriptedLlm([Script(times=1, steps=(Say("..."),)), Script(steps=(Say(" Yes."),))])
+    assert virtually(asked(LlmResponder(provider_of(model)), "Hello?")) == ["...Yes."]
+
+
+@pytest.mark.parametrize("steps", [(), (CallTool("book", is_invented=True),)])
+def test_a_model_that_says_nothing_twice_ends_in_an_excuse(steps: tuple[Step, ...]) -> None:
+    model = model_that(*steps)
+    assert virtually(asked(LlmResponder(provider_of(model)), "Hello?")) == [EXCUSE]
+    assert len(model.asked) == 2
+
+
+def test_what_was_said_before_a_model_failed_stays() -> None:
+    model = model_that(Say("We open at"), Break())
+    said = virtually(asked(LlmResponder(provider_of(model)), "When?"))
+    assert said == [f"We open at {EXCUSE}"]
+
+
+def test_a_long_call_is_cut_to_the_budget_of_the_provider() -> None:
+    model = model_that(Say("Yes."))
+    responder = LlmResponder(provider_of(model, budget=500))
+    virtually(asked(responder, *["x" * 99] * 20))
+    assert sum(len(message["content"]) for message in model.asked[-1].request["messages"][1:]) < 500
+
+
+def test_it_greets_as_it_is_told() -> None:
+    async def run() -> str:
+        responder = LlmResponder(provider_of(ScriptedLlm()), greeting="Hello.")
+        async with calling(responder) as caller:
+            return caller.said()
+
+    assert virtually(run()) == "Hello."
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,14 @@ async def at(base_url: str) -> AsyncIterator[Provider]:
 
 async def written(provider: Provider) -> list[Written]:
     pieces = [piece async for piece in provider.stream(ASKED, TOOLS)]
-    await asyncio.sleep(0)  # the client leaves a generator to be closed by the loop
+    await settled()
     return pieces
+
+
+async def settled() -> None:
+    """Let the event loop close the generators that the client leaves behind."""
+    for _ in range(10):  # they hold one another
+        await asyncio.sleep(0)
 
 
 def answer(*steps: Step, status: int = 200) -> list[Written]:
@@ -108,6 +114,11 @@ def test_text_comes_first_and_tools_last() -> None:
             call(index=1, id="b", function={"name": "find", "arguments": "{}"}),
         ],
         [
+            call(index=0, function={"name": "book", "arguments": '{"a":'}),
+            call(index=0, function={"name": "book", "arguments": "1}"}),
+            call(index=1, function={"name": "find", "arguments": "{}"}),
+        ],
+        [
             delta(
                 tool_calls=[
                     {"index": 0, "id": "a", "function": {"name": "book", "arguments": '{"a":1}'}},
@@ -116,7 +127,16 @@ def test_text_comes_first_and_tools_last() -> None:
             )
         ],
     ],
-    ids=["mixed", "all 0", "all 0 without ids", "no index", "neither", "repeated", "in one chunk"],
+    ids=[
+        "mixed",
+        "all 0",
+        "all 0 without ids",
+        "no index",
+        "neither",
+        "repeated",
+        "named again",
+        "in one chunk",
+    ],
 )
 def test_calls_come_together_however_they_are_cut(pieces: Sequence[Step]) -> None:
     assert uses(*pieces) == [("book", '{"a":1}'), ("find", "{}")]
@@ -209,7 +229,7 @@ def replied(*replies: bytes) -> tuple[list[Written] | str, int]:
                 said = await written(provider)
             except ResponderError as error:
                 said = str(error)
-            await asyncio.sleep(0)  # as in `written`
+            await settled()
             return said, len(came)
 
     return asyncio.run(run())
@@ -292,7 +312,20 @@ def test_an_endpoint_that_is_not_there_is_named_without_its_password() -> None:
     assert str(caught.value) == "the model 'm' cannot be reached at http://127.0.0.1:9/v1/"
 
 
-def test_a_model_that_takes_too_long_is_not_asked_again() -> None:
+def test_a_provider_that_takes_too_long_is_not_asked_again() -> None:
+    async def run() -> list[str]:
+        async with answering(b"") as (silent, came):
+            url = silent._settings.base_url
+            async with AsyncOpenAI(base_url=url, api_key="any", timeout=0.1) as client:
+                with pytest.raises(ResponderError, match="the model 'm' took too long"):
+                    await written(Provider("m", client=client))
+            await until(lambda: "closed" in came)
+        return came
+
+    assert asyncio.run(run()) == ["open", "closed"]
+
+
+def test_a_model_that_falls_silent_took_too_long() -> None:
     async def run() -> list[str]:
         model = ScriptedLlm([Script(steps=(Hang(),))])
         async with (

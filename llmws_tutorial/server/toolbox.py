@@ -133,10 +133,6 @@ class Toolbox:
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools.values())
 
-    def get(self, name: str) -> Tool | None:
-        """The tool of this name; None when there is none."""
-        return self._tools.get(name)
-
     def add(
         self,
         *,
