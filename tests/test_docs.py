@@ -19,6 +19,7 @@ from llmws_tutorial.cli import app
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.notebook.lessons import LESSONS, table
 from llmws_tutorial.server import Settings
+from llmws_tutorial.server.settings import ModelSettings
 from llmws_tutorial.simulator import Choices, dialer, endings, keepalive, opening, scenario
 from llmws_tutorial.simulator.choices import choose
 from llmws_tutorial.terminal.checking import STOPPED
@@ -186,6 +187,16 @@ def test_every_setting_is_documented_with_its_default() -> None:
         assert f"#LLMWS_{name.upper()}={default.replace('none', '')}\n" in example
 
 
+def test_every_setting_of_the_model_is_documented() -> None:
+    page = (PROJECT / "docs" / "server.md").read_text()
+    example = (PROJECT / ".env.example").read_text()
+    for name, field in ModelSettings.model_fields.items():
+        variable = field.validation_alias or f"OPENAI_{name.upper()}"
+        default = str(field.default) if name == "budget" else ""
+        assert re.search(rf"^\| `{variable}` \|.*\| {default or '(none|OpenAI)'} \|$", page, re.M)
+        assert f"#{variable}={default}\n" in example
+
+
 def test_the_server_page_names_what_the_package_hands_on() -> None:
     page = (PROJECT / "docs" / "server.md").read_text()
     for name in (
@@ -195,6 +206,10 @@ def test_the_server_page_names_what_the_package_hands_on() -> None:
         "HangUp",
         "Transfer",
         "Press",
+        "Toolbox",
+        "end_call",
+        "press_digits",
+        "transfer",
     ):
         assert name in page
         assert name in server.__all__

@@ -1,9 +1,11 @@
 """The code on docs/server.md, run as it stands there."""
 
 import asyncio
+import contextlib
 import json
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -16,6 +18,8 @@ from llmws_tutorial.notebook import serve
 from llmws_tutorial.notebook.doctor import PROJECT
 from llmws_tutorial.server import Settings, create_app
 from llmws_tutorial.simulator import CallRecord, place_call
+from llmws_tutorial.simulator.llm_endpoint import create_endpoint
+from llmws_tutorial.simulator.scripted_llm import CallTool, Say, Script, ScriptedLlm
 
 
 def names_in_block(number: int) -> dict[str, Any]:
@@ -58,12 +62,57 @@ def test_a_note_out_of_turn_reaches_a_call() -> None:
         assert json.loads(ws.recv(5))["content"] == "One moment: your table is free now."
 
 
+@contextlib.contextmanager
+def a_model(monkeypatch: pytest.MonkeyPatch, *scripts: Script) -> Iterator[None]:
+    """A scripted model, where the settings lead to."""
+    endpoint = create_endpoint(ScriptedLlm(scripts))
+    with serve(endpoint, name="model", show_log=False) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}v1")
+        monkeypatch.setenv("OPENAI_MODEL", "scripted")
+        yield
+
+
+def test_the_agent_over_a_model_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_model(monkeypatch, Script(steps=(Say("Until five."),))):
+        record = call(names_in_block(3)["app"])
+    assert [said.content for said in record.transcript] == [
+        "Doctor Lee's clinic, good morning.",
+        "That was all.",
+        "Until five.",
+    ]
+
+
+def test_the_agent_of_the_clinic_looks_books_and_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    booking = {"day": "Monday", "name": "Ann"}
+    scripts = [
+        Script(times=1, steps=(CallTool("find_free_times"),)),
+        Script(times=1, steps=(Say("On Monday at ten?"),)),
+        Script(when="Yes", times=1, steps=(CallTool("book_appointment", booking),)),
+        Script(when="Yes", times=1, steps=(CallTool("book_appointment", booking),)),
+        Script(when="Yes", times=1, steps=(Say("You are booked."),)),
+        Script(steps=(CallTool("end_call", {"farewell": "Goodbye, Ann."}),)),
+    ]
+    with a_model(monkeypatch, *scripts):
+        page = names_in_block(4)
+        with serve(page["app"], name="page", show_log=False) as server:
+            says = ["When are you free?", "Yes, for Ann.", "Thanks, bye."]
+            record = asyncio.run(place_call(server.websocket_url, says, speed=50))
+    assert page["free"] == {"Tuesday": "three in the afternoon"}
+    assert [said.content for said in record.transcript if said.role == "agent"] == [
+        "Doctor Lee's clinic, how may I help you?",
+        "On Monday at ten?",
+        "You are booked.",
+        "Goodbye, Ann.",
+    ]
+    assert record.disconnection_reason == "agent_hangup"
+
+
 def test_the_app_with_a_webhook_takes_signed_events_only(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     body = b'{"event":"call_ended","call":{"call_id":"c1"}}'
     signed = {SIGNATURE_HEADER: sign(body, "your API key", time.time_ns() // 1_000_000)}
-    with serve(names_in_block(3)["app"], name="page", show_log=False) as server:
+    with serve(names_in_block(5)["app"], name="page", show_log=False) as server:
         url = f"{server.url}webhook"
         with pytest.raises(HTTPError, match="401"):
             urlopen(Request(url, body))
