@@ -1,194 +1,194 @@
 """Step 7, behind the guide: an agent that does something: it books, hangs up and transfers.
 
-The model is told which functions there are. What it calls is run here, once a call and arguments,
-however often the caller interrupts; what came of it goes back to the model, and to the platform.
+The model is told which tools there are. What it calls runs once a call, tool and arguments, however
+often the caller interrupts; the result goes back to the model, and to the platform as a note.
 
 Run it with ``uvicorn llmws_tutorial.steps.step7:app --port 3000``.
 """
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
 from uuid import uuid4
 
-from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, WebSocket
 from fastapi.responses import PlainTextResponse
 
 from llmws_tutorial.steps.step1 import hello
 from llmws_tutorial.steps.step2 import Request
-from llmws_tutorial.steps.step5 import PROMPT, ask, lifespan
+from llmws_tutorial.steps.step3 import BadFrame, parse
+from llmws_tutorial.steps.step5 import ask, lifespan
 from llmws_tutorial.steps.step6 import PatientClient, hold_call
 
-RECEPTION = "+15555550100"
 HOLD = "One moment, please. "
 ROUNDS = 4
 TOOL_S = 10.0
+LATE = "not done yet: it takes longer than it should, do not call it again"
+LOST = "The caller spoke over your last words, so {} was not done: call it again if it is wanted."
 DUTIES = (
-    "You answer the phone of a clinic. Book only what the caller has asked for and when you know "
-    "the day, the time and the name. Never say that something is done unless a tool says so. "
+    "You answer the phone of a clinic. Book once you know the day, the time and the name. Say that "
+    "something is done only when a tool has done it. To change or cancel, put the caller through."
 )
-LOST = "The caller spoke over your last words, so {} was not done; call it again if it is wanted. "
 ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "end_call": ("Thank you for calling. Goodbye!", {"end_call": True}),
-    "transfer_call": ("I am putting you through.", {"transfer_number": RECEPTION}),
+    "transfer_call": ("I am putting you through.", {"transfer_number": "+15555550100"}),
 }
-appointments: dict[tuple[str, str], str] = {}
-ran: dict[str, dict[str, asyncio.Task[str]]] = {}
+PROTECTED = {"no_interruption_allowed": True}
+appointments: dict[str, str] = {}
 
 
-def tool(name: str, description: str, /, **parameters: str) -> dict[str, Any]:
-    """Describe a function to a model; its parameters are texts, and each is needed."""
-    properties = {key: {"type": "string", "description": parameters[key]} for key in parameters}
-    schema = {"type": "object", "properties": properties, "required": list(parameters)}
+def tool(name: str, description: str, *parameters: str) -> dict[str, Any]:
+    """Describe a tool to a model: its parameters are texts, and all are needed."""
+    properties = {parameter: {"type": "string"} for parameter in parameters}
+    schema = {"type": "object", "properties": properties, "required": parameters}
     function = {"name": name, "description": description, "parameters": schema}
     return {"type": "function", "function": function}
 
 
 TOOLS = [
-    tool(
-        "book_appointment",
-        "Book an appointment at the clinic.",
-        day="the day, as the caller said it",
-        time="the time of day, as the caller said it",
-        name="the caller's name",
-    ),
-    tool("end_call", "Say goodbye and hang up, when the caller has nothing more to say."),
+    tool("book_appointment", "Book a time, as the caller says it.", "day", "time", "name"),
+    tool("end_call", "Hang up when the caller is done; the farewell is said for you."),
     tool("transfer_call", "Put the caller through to a person, when they ask for one."),
 ]
 
 
 async def book_appointment(day: str, time: str, name: str) -> str:
-    """Write an appointment into the clinic's book, if the time is free."""
-    holder = appointments.setdefault((day.strip().casefold(), time.strip().casefold()), name)
-    if holder != name:
-        raise ValueError("that time is taken; offer another one")
-    return f"booked for {name}: {day}, {time}"
+    """Write an appointment into the clinic's book, unless the time is taken."""
+    if not (day and time and name):
+        raise ValueError("ask the caller for what is missing")
+    slot = f"{day}, {time}".casefold()
+    if slot in appointments:
+        raise ValueError("that time is taken, offer another one")
+    appointments[slot] = name
+    return f"booked for {name}: {slot}"
 
 
 FUNCTIONS = {"book_appointment": book_appointment}
 
 
-def collect(calls: dict[int, dict[str, str]], delta: Any) -> None:
-    """Put the calls of tools together, which a model writes piece by piece."""
-    for part in delta.tool_calls or ():
-        call = calls.setdefault(part.index, {"id": "", "name": "", "arguments": ""})
-        call["id"] = call["id"] or part.id or ""
-        call["name"] += part.function.name or ""
-        call["arguments"] += part.function.arguments or ""
+def collect(calls: dict[int, Any], delta: Any) -> None:
+    """Put together what a model calls: it comes in pieces, several calls side by side."""
+    for piece in delta.tool_calls or ():
+        empty = {"id": piece.id, "type": "function", "function": {"name": "", "arguments": ""}}
+        function = calls.setdefault(piece.index, empty)["function"]
+        function["name"] += piece.function.name or ""
+        function["arguments"] += piece.function.arguments or ""
 
 
-def asked_and_told(calls: list[dict[str, str]], results: list[str]) -> list[Any]:
-    """Write down for the model what it called, and what came of each."""
-    asked = [
-        {
-            "id": call["id"],
-            "type": "function",
-            "function": {"name": call["name"], "arguments": call["arguments"]},
-        }
-        for call in calls
-    ]
-    told = [
-        {"role": "tool", "tool_call_id": call["id"], "content": result}
-        for call, result in zip(calls, results, strict=True)
-    ]
-    return [{"role": "assistant", "tool_calls": asked}, *told]
+def canonical(arguments: str) -> str:
+    """Write arguments in the one form in which equal ones look equal."""
+    try:
+        return json.dumps(parse(arguments), sort_keys=True)
+    except BadFrame:
+        return "{}"
 
 
-class ToolClient(PatientClient):
-    """A response system that can run the functions of a clinic."""
+async def note(ws: WebSocket, kind: str, run_id: str, **fields: Any) -> None:
+    """Tell the platform of a tool; the line may be gone meanwhile."""
+    with suppress(Exception):
+        await ws.send_json({"response_type": f"tool_call_{kind}", "tool_call_id": run_id, **fields})
+
+
+class Ledger(dict[str, asyncio.Task[str]]):
+    """What one call has run, by tool and arguments; it outlives each turn, and each line."""
+
+    ws: WebSocket
+
+    async def use(self, call: Any) -> dict[str, str]:
+        """Run what a model calls, unless it has run already; the answer is what it is told."""
+        function = call["function"]
+        function["arguments"] = canonical(function["arguments"])
+        key = "{name} {arguments}".format(**function).casefold()
+        if key not in self:
+            self[key] = asyncio.create_task(self.run(key, **function))
+        await asyncio.wait([run := self[key]], timeout=TOOL_S)
+        result = run.result() if run.done() else LATE
+        return {"role": "tool", "tool_call_id": call["id"], "content": result}
+
+    async def run(self, key: str, name: str, arguments: str) -> str:
+        """Run a tool to its end, also when its turn dies; what failed may be tried again."""
+        run_id = uuid4().hex
+        await note(self.ws, "invocation", run_id, name=name, arguments=arguments)
+        try:
+            result, is_done = await FUNCTIONS[name](**json.loads(arguments)), True
+        except Exception as error:
+            result, is_done = f"failed: {error!r}", False
+            del self[key]
+        await note(self.ws, "result", run_id, content=result, successful=is_done)
+        return result
+
+
+ledgers: dict[str, Ledger] = defaultdict(Ledger)
+
+
+class ActingClient(PatientClient):
+    """A response system that also hangs up and transfers, with words nobody can talk over."""
+
+    action = lost = ""
+
+    async def draft_response(self, request: Request, ws: WebSocket) -> None:
+        """Answer a request; that the call goes on means that the last action was thrown away."""
+        self.lost, self.action = self.action or self.lost, ""
+        await super().draft_response(request, ws)
+        self.lost = ""
+
+    async def say(self, ws: WebSocket, response_id: int, content: str, **fields: Any) -> None:
+        """Send a piece of an answer; from the words of an action on with its fields."""
+        if self.action:
+            fields |= {**PROTECTED, **ACTIONS[self.action][1]}
+        await super().say(ws, response_id, content, **fields)
+
+
+class RememberingClient(ActingClient):
+    """The same; it knows what the call has done, also when the platform dials again."""
 
     async def open(self, ws: WebSocket, call_id: str) -> None:
-        """Keep what a tool needs: where to note its call, and what this call has run."""
-        self.ws, self.ran = ws, ran.setdefault(call_id, {})
+        """Take up what the call has done."""
         await super().open(ws, call_id)
+        self.ledger = ledgers[call_id]
+        self.ledger.ws = ws
 
     def forget(self, call_id: str) -> None:
         """Let go of a call that does not come back."""
         super().forget(call_id)
-        ran.pop(call_id, None)
-
-    async def use(self, name: str, arguments: str) -> str:
-        """Run a tool, unless it has run in this call with these arguments already."""
-        try:
-            given = dict(json.loads(arguments or "{}").items())
-        except (ValueError, AttributeError):
-            return "failed: the arguments are no JSON object"
-        key = f"{name} {json.dumps(given, sort_keys=True)}".casefold()
-        if key not in self.ran:
-            self.ran[key] = asyncio.create_task(self.run(key, name, given))
-        with suppress(TimeoutError):
-            return await asyncio.wait_for(asyncio.shield(self.ran[key]), TOOL_S)
-        return "it takes longer than it should; say so, and do not call it again"
-
-    async def run(self, key: str, name: str, given: dict[str, Any]) -> str:
-        """Run a tool to its end, also when its turn dies, and note it for the platform."""
-        tool_call_id = uuid4().hex
-        await self.note("invocation", tool_call_id, name=name, arguments=json.dumps(given))
-        try:
-            result, is_done = await FUNCTIONS[name](**given), True
-        except Exception as error:
-            result, is_done = f"failed: {error!r}", False
-            del self.ran[key]
-        await self.note("result", tool_call_id, content=result, successful=is_done)
-        return result
-
-    async def note(self, kind: str, tool_call_id: str, **fields: Any) -> None:
-        """Tell the platform of a tool; the line may be gone meanwhile."""
-        note = {"response_type": f"tool_call_{kind}", "tool_call_id": tool_call_id}
-        with suppress(WebSocketDisconnect, RuntimeError):
-            await self.ws.send_json({**note, **fields})
-
-
-class ActingClient(ToolClient):
-    """The same; it also hangs up and transfers, with words that nobody can talk over."""
-
-    action = lost = ""
-
-    async def answer(self, request: Request, ws: WebSocket) -> None:
-        """Answer one request; an action of the last answer was thrown away, as the call goes on."""
-        self.action, self.lost = "", self.action
-        await super().answer(request, ws)
-
-    async def say(self, ws: WebSocket, response_id: int, content: str, **fields: Any) -> None:
-        """Send a piece of an answer; with an action it is protected."""
-        if self.action:
-            fields |= {"no_interruption_allowed": True, **ACTIONS[self.action][1]}
-        await super().say(ws, response_id, content, **fields)
+        ledgers.pop(call_id, None)
 
     def duties(self) -> str:
-        """Tell the model what it is for, what it has done, and what the caller cut off."""
-        done = [f"Done: {key}: {run.result()}." for key, run in self.ran.items() if run.done()]
-        return " ".join([DUTIES, *done, LOST.format(self.lost) if self.lost else ""])
+        """Tell the model what it is for, what is done, and what the caller cut off."""
+        runs = self.ledger.items()
+        done = [f"{key}: {run.result() if run.done() else LATE}." for key, run in runs]
+        return " ".join(["", DUTIES, *done, self.lost and LOST.format(self.lost)])
 
 
-class ClinicClient(ActingClient):
+class ClinicClient(RememberingClient):
     """The booking agent of a clinic."""
 
     async def words(self, messages: list[Any]) -> AsyncGenerator[str, None]:
         """Let the model speak, run what it calls, and let it speak again."""
-        messages[0]["content"] = f"{PROMPT} {self.duties()}"
-        hold = HOLD
+        messages[0]["content"] += self.duties()
         for _ in range(ROUNDS):
-            calls: dict[int, dict[str, str]] = {}
+            said, calls = "", dict[int, Any]()
             async with aclosing(ask(self.llm, messages=messages, tools=TOOLS)) as deltas:
                 async for delta in deltas:
                     collect(calls, delta)
                     if delta.content:
+                        said += delta.content
                         yield delta.content
-                        hold = " "
-            names = [call["name"] for call in calls.values()]
-            if not names:
-                return
-            if set(names) <= set(ACTIONS):
-                self.action = names[0]
+            if not calls:
+                break
+            used = [call for call in calls.values() if call["function"]["name"] not in ACTIONS]
+            if not used:
+                self.action = calls[min(calls)]["function"]["name"]
                 yield f" {ACTIONS[self.action][0]}"
                 return
-            yield hold
-            uses = [self.use(call["name"], call["arguments"]) for call in calls.values()]
-            messages += asked_and_told([*calls.values()], await asyncio.gather(*uses))
-        raise RuntimeError("the model calls one tool after another")
+            yield " " if said.strip() else HOLD
+            told = await asyncio.gather(*map(self.ledger.use, used))
+            messages += [{"role": "assistant", "content": said, "tool_calls": used}, *told]
+        if not said.strip():
+            raise RuntimeError("the model said nothing, or called one tool after another")
 
 
 app = FastAPI(lifespan=lifespan)
