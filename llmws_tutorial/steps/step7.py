@@ -18,7 +18,6 @@ from fastapi import FastAPI, WebSocket
 from fastapi.responses import PlainTextResponse
 
 from llmws_tutorial.steps.step1 import hello
-from llmws_tutorial.steps.step2 import Request
 from llmws_tutorial.steps.step3 import BadFrame, parse
 from llmws_tutorial.steps.step5 import ask, lifespan
 from llmws_tutorial.steps.step6 import PatientClient, hold_call
@@ -80,10 +79,9 @@ def collect(calls: dict[int, Any], delta: Any) -> None:
 
 def canonical(arguments: str) -> str:
     """Write arguments in the one form in which equal ones look equal."""
-    try:
+    with suppress(BadFrame):
         return json.dumps(parse(arguments), sort_keys=True)
-    except BadFrame:
-        return "{}"
+    return "{}"
 
 
 async def note(ws: WebSocket, kind: str, run_id: str, **fields: Any) -> None:
@@ -125,28 +123,12 @@ ledgers: dict[str, Ledger] = defaultdict(Ledger)
 
 
 class ActingClient(PatientClient):
-    """A response system that also hangs up and transfers, with words nobody can talk over."""
+    """A response system that knows what its call has done, and ends a turn with an action."""
 
-    action = lost = ""
-
-    async def draft_response(self, request: Request, ws: WebSocket) -> None:
-        """Answer a request; that the call goes on means that the last action was thrown away."""
-        self.lost, self.action = self.action or self.lost, ""
-        await super().draft_response(request, ws)
-        self.lost = ""
-
-    async def say(self, ws: WebSocket, response_id: int, content: str, **fields: Any) -> None:
-        """Send a piece of an answer; from the words of an action on with its fields."""
-        if self.action:
-            fields |= {**PROTECTED, **ACTIONS[self.action][1]}
-        await super().say(ws, response_id, content, **fields)
-
-
-class RememberingClient(ActingClient):
-    """The same; it knows what the call has done, also when the platform dials again."""
+    action = ""
 
     async def open(self, ws: WebSocket, call_id: str) -> None:
-        """Take up what the call has done."""
+        """Take up what the call has done, also when the platform dials again."""
         await super().open(ws, call_id)
         self.ledger = ledgers[call_id]
         self.ledger.ws = ws
@@ -157,13 +139,21 @@ class RememberingClient(ActingClient):
         ledgers.pop(call_id, None)
 
     def duties(self) -> str:
-        """Tell the model what it is for, what is done, and what the caller cut off."""
-        runs = self.ledger.items()
-        done = [f"{key}: {run.result() if run.done() else LATE}." for key, run in runs]
-        return " ".join(["", DUTIES, *done, self.lost and LOST.format(self.lost)])
+        """Tell the model what it is for, what is done, and which action the caller cut off."""
+        lost, self.action = self.action, ""
+        done = [
+            f"{key}: {run.result() if run.done() else LATE}." for key, run in self.ledger.items()
+        ]
+        return " ".join(["", DUTIES, *done, lost and LOST.format(lost)])
+
+    async def say(self, ws: WebSocket, response_id: int, content: str, **fields: Any) -> None:
+        """Send a piece of an answer; from the words of an action on, nobody can talk over it."""
+        if self.action:
+            fields |= {**PROTECTED, **ACTIONS[self.action][1]}
+        await super().say(ws, response_id, content, **fields)
 
 
-class ClinicClient(RememberingClient):
+class ClinicClient(ActingClient):
     """The booking agent of a clinic."""
 
     async def words(self, messages: list[Any]) -> AsyncGenerator[str, None]:
