@@ -31,18 +31,21 @@ DUTIES = (
     "You answer the phone of a clinic. Book once you know the day, the time and the name. Say that "
     "something is done only when a tool has done it. To change or cancel, put the caller through."
 )
-ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "end_call": ("Thank you for calling. Goodbye!", {"end_call": True}),
-    "transfer_call": ("I am putting you through.", {"transfer_number": "+15555550100"}),
+FAREWELLS = {
+    "end_call": "Thank you for calling. Goodbye!",
+    "transfer_call": "I am putting you through.",
 }
-PROTECTED = {"no_interruption_allowed": True}
+ACTIONS: dict[str, dict[str, Any]] = {
+    "end_call": {"end_call": True, "no_interruption_allowed": True},
+    "transfer_call": {"transfer_number": "+15555550100", "no_interruption_allowed": True},
+}
 appointments: dict[str, str] = {}
 
 
 def tool(name: str, description: str, *parameters: str) -> dict[str, Any]:
     """Describe a tool to a model: its parameters are texts, and all are needed."""
-    properties = {parameter: {"type": "string"} for parameter in parameters}
-    schema = {"type": "object", "properties": properties, "required": parameters}
+    texts = {parameter: {"type": "string"} for parameter in parameters}
+    schema = {"type": "object", "properties": texts, "required": parameters}
     function = {"name": name, "description": description, "parameters": schema}
     return {"type": "function", "function": function}
 
@@ -148,9 +151,7 @@ class ActingClient(PatientClient):
 
     async def say(self, ws: WebSocket, response_id: int, content: str, **fields: Any) -> None:
         """Send a piece of an answer; from the words of an action on, nobody can talk over it."""
-        if self.action:
-            fields |= {**PROTECTED, **ACTIONS[self.action][1]}
-        await super().say(ws, response_id, content, **fields)
+        await super().say(ws, response_id, content, **fields, **ACTIONS.get(self.action, {}))
 
 
 class ClinicClient(ActingClient):
@@ -172,7 +173,7 @@ class ClinicClient(ActingClient):
             used = [call for call in calls.values() if call["function"]["name"] not in ACTIONS]
             if not used:
                 self.action = calls[min(calls)]["function"]["name"]
-                yield f" {ACTIONS[self.action][0]}"
+                yield f" {FAREWELLS[self.action]}"
                 return
             yield " " if said.strip() else HOLD
             told = await asyncio.gather(*map(self.ledger.use, used))
