@@ -24,6 +24,7 @@ PAGE: Final = (PROJECT / "docs" / "scripted_llm.md").read_text()
 STEPS: Final = "- steps:\n"
 WHOLE: Final = """
 - when: opening hours
+  told: free
   times: 2
   steps:
     - say: "We are "
@@ -89,6 +90,7 @@ def test_a_file_says_what_the_model_does() -> None:
     assert read_scripts(WHOLE)[:3] == [
         Script(
             when="opening hours",
+            told="free",
             times=2,
             steps=(Say("We are "), Wait(0.5), Empty(), Raw(": a comment"), Say("open.")),
         ),

@@ -102,6 +102,31 @@ def test_without_a_word_of_the_user_only_a_script_for_all_matches() -> None:
     assert answer(llm, messages=[{"role": "system", "content": "Say a"}]) == "Hi."
 
 
+def test_a_script_can_answer_what_a_tool_has_returned() -> None:
+    free = Script(when="a table", told="FREE", steps=(Say("It is yours."),))
+    other = Script(told="", steps=(Say("I am sorry."),))
+    llm = ScriptedLlm([free, other, Script(steps=(Say("One moment."),))])
+
+    def told(said: str, result: str) -> list[dict[str, Any]]:
+        called = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+        return [
+            {"role": "user", "content": said},
+            {"role": "assistant", "tool_calls": [called]},
+            {"role": "tool", "tool_call_id": "1", "content": result},
+        ]
+
+    later = [*told("a table", "free"), {"role": "user", "content": "Thanks."}]
+    conversations = (
+        request("a table")["messages"],
+        told("a table", "seven is free"),
+        told("a table", "all taken"),
+        told("a chair", "seven is free"),
+        later,
+    )
+    answers = [answer(llm, messages=messages) for messages in conversations]
+    assert answers == ["One moment.", "It is yours.", "I am sorry.", "I am sorry.", "One moment."]
+
+
 def test_a_request_is_dated_from_its_coming_to_its_end() -> None:
     times_s = iter((1.0, 3.5))
     llm = ScriptedLlm(now_s=lambda: next(times_s))

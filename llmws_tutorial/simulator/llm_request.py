@@ -181,6 +181,17 @@ class LlmRequest(msgspec.Struct, frozen=True, kw_only=True):
         return next(said, "")
 
     @property
+    def told(self) -> list[str]:
+        """The results of tools that came since the user spoke last."""
+        texts: list[str] = []
+        for message in self.messages:
+            if message.role == "user":
+                texts = []
+            elif message.role == "tool":
+                texts.append(message.text)
+        return texts
+
+    @property
     def offered(self) -> list[Function]:
         """The functions that the model may call now."""
         if self.tool_choice == "none":

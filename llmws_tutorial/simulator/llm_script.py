@@ -87,6 +87,7 @@ class _Step(_Part, frozen=True, kw_only=True, rename={"breaks": "break"}):
 
 class _Script(_Part, frozen=True, kw_only=True):
     when: str = ""
+    told: str | None = None
     times: Annotated[int, msgspec.Meta(ge=1)] | None = None
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] = 200
     steps: tuple[_Step, ...] = ()
@@ -139,6 +140,7 @@ def read_scripts(text: str, name: str = "scripts") -> list[Script]:
     return [
         Script(
             when=script.when,
+            told=script.told,
             times=script.times,
             status=script.status,
             steps=tuple(step.step() for step in script.steps),

@@ -104,12 +104,15 @@ class Script:
 
     Attributes:
         when: it answers requests whose last user message contains this, in any case; empty: all.
+        told: of those, the requests behind a result of a tool that contains this, in any case;
+            None: also those without a result.
         times: how often it is used; None: without end.
         status: the HTTP status; another one than 200 refuses the request.
         steps: what it does, in order.
     """
 
     when: str = ""
+    told: str | None = None
     times: int | None = None
     status: int = 200
     steps: tuple[Step, ...] = ()
@@ -236,7 +239,7 @@ class ScriptedLlm:
         except ValueError as error:
             raise UpstreamRefused(str(error), status=400) from None
         asked.said = parsed.said
-        asked.script = self._match(parsed.said)
+        asked.script = self._match(parsed)
         same = [other for other in self._running if other.script is asked.script]
         asked.most_at_once = len(same)
         if asked.script and asked.script.status != 200:
@@ -244,9 +247,12 @@ class ScriptedLlm:
             raise UpstreamRefused(f"scripted: HTTP {status}", status=status)
         return parsed
 
-    def _match(self, said: str) -> Script | None:
+    def _match(self, request: LlmRequest) -> Script | None:
         for script in self.scripts:
-            if script.when.casefold() not in said.casefold():
+            if not _holds(request.said, script.when):
+                continue
+            told = script.told
+            if told is not None and not any(_holds(text, told) for text in request.told):
                 continue
             if script.times is None or self._uses(script) < script.times:
                 return script
@@ -334,6 +340,10 @@ class Answer:
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments)
         return self._writer.call(function.name, arguments, step.call_id)
+
+
+def _holds(text: str, part: str) -> bool:
+    return part.casefold() in text.casefold()
 
 
 def _find(name: str, offered: Sequence[Function]) -> Function | None:
