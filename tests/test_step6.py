@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from fastapi import WebSocket
+from starlette.types import Message
 from websockets.sync.client import ClientConnection, connect
 
 from llmws_tutorial.notebook import Server, check, serve
@@ -222,9 +224,26 @@ def test_a_call_that_was_hung_up_is_forgotten(
     assert "call_over" not in step6.greeted
 
 
-def test_a_call_that_cannot_be_greeted_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def vanishes_behind_the_config() -> WebSocket:
+    """A socket that takes one frame and no more."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        if len(sent) > 1:
+            raise OSError("the line is dead")
+        sent.append(message)
+
+    return WebSocket({"type": "websocket"}, receive, send)
+
+
+def test_a_call_that_could_not_be_greeted_will_be_when_it_comes_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     client = step6.PatientClient(NO_MODEL)
-    asyncio.run(step6.hold_call(vanished([]), "call_vanished", client))
+    asyncio.run(step6.hold_call(vanishes_behind_the_config(), "call_vanished", client))
     assert "Error received in LLM websocket client: WebSocketDisconnect" in caplog.text
     assert "call_vanished" not in step6.greeted
 

@@ -1,4 +1,4 @@
-"""Step 6, behind the guide: today's protocol, and an agent that can be interrupted.
+"""Step 6, behind the guide: today's protocol, and an agent one can interrupt.
 
 Each answer is a task, so the call is heard while it is made: a newer request, or the end of the
 call, cancels it, and heartbeats come back in time.
@@ -37,8 +37,8 @@ class ConfiguredClient(StreamingClient):
         """Say what the platform is to send; greet, unless the call was here before."""
         await ws.send_json({"response_type": "config", "config": CONFIG})
         if call_id not in greeted:
-            greeted.add(call_id)
             await self.say(ws, 0, GREETING, content_complete=True)
+            greeted.add(call_id)
 
     def forget(self, call_id: str) -> None:
         """Let go of a call that does not come back."""
