@@ -56,6 +56,12 @@ class Caller:
                 if wanted.items() <= frame.items():
                     return frame
 
+    async def hear_for(self, seconds: float) -> None:
+        """Listen for some time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.hear(nothing=True)
+
     async def ask(self, text: str = "", kind: str = "response_required") -> str:
         """Say something, and listen to the whole answer."""
         await self.say(text, kind)

@@ -1,4 +1,4 @@
-"""The words of a turn that works: handed on as they come, with holding lines in its silences.
+"""The words of a turn that works, with holding lines in its silences.
 
 While a tool runs, and until the model speaks of what came of it, a caller hears nothing and asks
 whether anybody is there. So a silence is broken: soon at first, later from time to time.

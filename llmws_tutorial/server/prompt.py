@@ -1,4 +1,4 @@
-"""What a model is told: how to speak on the telephone, and what was said and done so far."""
+"""What a model is told: how to speak, and what was said and done so far."""
 
 import hashlib
 import json

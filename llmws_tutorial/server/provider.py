@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible endpoint: text as it comes, then the tools that it calls.
+"""A model at an OpenAI-compatible endpoint: its text as it comes, then its calls.
 
 A turn that dies closes the stream at once, so the provider stops to generate, and to bill. What
 goes wrong becomes a `ResponderError` of one line, without the provider's words: they could quote

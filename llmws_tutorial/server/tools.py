@@ -1,4 +1,4 @@
-"""A responder whose model can do something: it calls your tools, and acts on the call.
+"""A responder whose model can do something: call tools, and act on the call.
 
 A turn goes on under one id until the model has spoken: it asks the model, runs what the model
 calls, tells it what came of that, and asks again. An action ends the turn.
