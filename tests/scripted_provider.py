@@ -1,5 +1,6 @@
 """A scripted model behind the real client, without a port: for tests in virtual time."""
 
+import asyncio
 import importlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -23,6 +24,12 @@ def provider_of(llm: ScriptedLlm, *, budget: int = 24_000) -> Provider:
     # it is found in a thread, for which virtual time does not wait
     vars(provider._own)["_platform"] = "Unknown"
     return provider
+
+
+async def settled() -> None:
+    """Let the event loop close the generators that the client leaves behind."""
+    for _ in range(10):  # they hold one another
+        await asyncio.sleep(0)
 
 
 class _Transport:

@@ -11,13 +11,13 @@ from llmws_tutorial.messages import Entry, Utterance
 from llmws_tutorial.server.prompt import (
     BEGINS,
     BROKEN_OFF,
-    LEAST_BUDGET,
     LEFT_OUT,
     NO_RESULT,
     SILENT,
     VOICE_PROMPT,
     conversation,
 )
+from llmws_tutorial.server.settings import LEAST_BUDGET
 from llmws_tutorial.simulator.llm_request import read_request
 
 ROLES = st.sampled_from(["agent", "user", "transfer_target", "system", "dtmf", "sms", ""])

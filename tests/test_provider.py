@@ -27,7 +27,7 @@ from llmws_tutorial.simulator.scripted_llm import (
     ScriptedLlm,
     Step,
 )
-from tests.scripted_provider import provider_of
+from tests.scripted_provider import provider_of, settled
 from tests.virtual_time import run_virtually
 
 ASKED = [{"role": "user", "content": "Hello?"}]
@@ -48,12 +48,6 @@ async def written(provider: Provider) -> list[Written]:
     pieces = [piece async for piece in provider.stream(ASKED, TOOLS)]
     await settled()
     return pieces
-
-
-async def settled() -> None:
-    """Let the event loop close the generators that the client leaves behind."""
-    for _ in range(10):  # they hold one another
-        await asyncio.sleep(0)
 
 
 def answer(*steps: Step, status: int = 200) -> list[Written]:

@@ -259,7 +259,7 @@ def test_a_caller_who_says_it_twice_is_booked_once(weaves: bool) -> None:
             await caller.say("Yes.")
             await caller.hear(response_type="tool_call_invocation")
             await asyncio.sleep(1)
-            assert await caller.ask("Yes, please.") == f"{LINE} {BOOKED}"
+            assert await caller.ask("Yes, please.") == f"One moment, please. {BOOKED}"
         return caller
 
     caller = virtually(run())

@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llmws_tutorial.server import Toolbox, end_call
+from llmws_tutorial.messages import ResponseRequired, ToolCallInvocation, ToolCallResult
+from llmws_tutorial.server import Piece, Toolbox, Turn, end_call
 from llmws_tutorial.server.tools import ToolResponder
 from llmws_tutorial.simulator.llm_request import read_request
 from llmws_tutorial.simulator.scripted_llm import CallTool, Say, Script, ScriptedLlm, Step, Wait
 from tests.calling import Caller, calling, virtually
-from tests.scripted_provider import provider_of
+from tests.scripted_provider import provider_of, settled
 
 STEPS: st.SearchStrategy[Step] = st.one_of(
     st.sampled_from(["Well. ", "I see", "."]).map(Say),
@@ -104,3 +106,30 @@ def test_nothing_is_done_twice_and_the_notes_stay_whole(
             seen.add(frame["tool_call_id"])
         elif frame["response_type"] == "tool_call_result":
             assert frame["tool_call_id"] in seen
+
+
+def test_a_tool_that_was_started_for_a_dead_turn_is_announced_by_the_next() -> None:
+    desk = Desk(1.0, fails=False)
+    book = CallTool("book", {"day": "Monday"})
+    model = ScriptedLlm([Script(times=1, steps=(Say("Well."), book)), Script(steps=(Say("Yes."),))])
+
+    async def run() -> list[Piece]:
+        agent = ToolResponder(provider_of(model), tools=desk.tools)
+        first, second = (
+            agent(Turn(number, "c1", _request=ResponseRequired(response_id=number)))
+            for number in (1, 2)
+        )
+        assert isinstance(first, AsyncGenerator)
+        assert isinstance(second, AsyncGenerator)
+        assert await anext(first) == "Well."
+        await asyncio.sleep(0.5)  # the socket takes its time, and then the turn is dead
+        await first.aclose()
+        pieces = [piece async for piece in second]
+        await settled()
+        return pieces
+
+    call, line, result, words = virtually(run())
+    assert isinstance(call, ToolCallInvocation)
+    assert isinstance(result, ToolCallResult)
+    assert (call.tool_call_id, line, words) == (result.tool_call_id, "One moment, please.", " Yes.")
+    assert desk.done == ["monday"]

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 from llmws_tutorial.messages import Entry, Utterance
+from llmws_tutorial.server.settings import BUDGET
 
 Message = dict[str, Any]
 """One message to a model, or one tool that it may call, as it goes over the wire."""
@@ -23,10 +24,6 @@ VOICE_PROMPT: Final = (
     "Never say that you have done something, or will do it, unless a tool has done it. Say so when "
     "you do not know something. Text in parentheses is a note to you, and was not spoken."
 )
-BUDGET: Final = 24_000
-"""How much of a call a model is told unless told otherwise (characters): about half an hour."""
-LEAST_BUDGET: Final = 400
-"""The smallest budget that holds the notes and some words."""
 STEPS: Final = 4
 """The oldest is cut a quarter of the budget at a time, so that a provider's cache of what was the
 same in the last request holds for many turns."""

@@ -8,6 +8,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MESSAGE_BYTES: Final = 2**20
 """The longest message unless told otherwise: an hour's transcript fits, with word times."""
+BUDGET: Final = 24_000
+"""How much of a call a model is told unless told otherwise (characters): about half an hour."""
+LEAST_BUDGET: Final = 400
+"""The smallest budget that holds the notes to a model and some words."""
 
 
 class Settings(BaseSettings):
@@ -62,7 +66,7 @@ class ModelSettings(BaseSettings):
     base_url: str = ""
     api_key: SecretStr = SecretStr("")
     model: str = ""
-    budget: int = Field(default=24_000, ge=400, validation_alias="LLMWS_BUDGET")
+    budget: int = Field(default=BUDGET, ge=LEAST_BUDGET, validation_alias="LLMWS_BUDGET")
 
     def __init__(self, **values: Any) -> None:
         """Take what is given, then the environment, then the ``.env`` that is found."""

@@ -221,7 +221,7 @@ class _Course:
             self.holding.put(late)
         runs = [run for run in self.memory.runs if run.is_awaited]
         if runs:
-            self.holding.work(runs[0].tool.says)
+            self.holding.work(HOLDING_LINE)  # what the caller has said may be that they want none
             await self.finish(runs)
         self._begin()
 
