@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -10,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from llmws_tutorial.notebook import check, serve
+from llmws_tutorial.notebook import Server, check, serve
 from llmws_tutorial.simulator import CallRecord, dial, place_call
 from llmws_tutorial.simulator.llm_endpoint import create_endpoint
 from llmws_tutorial.simulator.scripted_llm import (
@@ -38,18 +39,22 @@ def ended() -> "SimpleQueue[Asked]":
 
 
 @pytest.fixture
-def model(ended: "SimpleQueue[Asked]", monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedLlm]:
-    """A model at the address where the step looks for one."""
-    scripted = ScriptedLlm(on_end=ended.put)
-    with serve(create_endpoint(scripted), name="model", show_log=False) as provider:
-        monkeypatch.setenv("OPENAI_BASE_URL", f"{provider.url}v1")
-        monkeypatch.setenv("OPENAI_API_KEY", "none")
-        monkeypatch.delenv("OPENAI_MODEL", raising=False)
-        yield scripted
+def model(ended: "SimpleQueue[Asked]") -> ScriptedLlm:
+    return ScriptedLlm(on_end=ended.put)
 
 
 @pytest.fixture
-def url(model: ScriptedLlm, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def provider(model: ScriptedLlm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """The model at the address where the step looks for one."""
+    with serve(create_endpoint(model), name="model", show_log=False) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        monkeypatch.delenv("OPENAI_MODEL", raising=False)
+        yield server
+
+
+@pytest.fixture
+def url(provider: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Where the step listens; it has little patience with the model."""
     monkeypatch.setattr(step5, "PATIENCE_S", 2.0)
     with serve(step5.app, name="step 5", show_log=False) as server:
@@ -86,7 +91,7 @@ def test_a_model_is_told_the_whole_call(url: str, model: ScriptedLlm) -> None:
     ]
 
 
-def test_two_callers_share_a_client_and_nothing_else(url: str, model: ScriptedLlm) -> None:
+def test_two_callers_have_nothing_in_common(url: str, model: ScriptedLlm) -> None:
     async def both() -> list[CallRecord]:
         says = ["I am the first."], ["I am the second."]
         return await asyncio.gather(*(place_call(url, one, speed=50) for one in says))
@@ -163,6 +168,13 @@ def test_who_has_hung_up_is_not_paid_for(
     assert len(model.asked) == 1
 
 
+def test_all_calls_share_a_client_and_its_connection(url: str, provider: Server) -> None:
+    for _ in range(3):
+        call(url, "Hello?", ASKED)
+    ports = re.findall(r':(\d+) - "POST', str(provider.log))
+    assert (len(ports), len(set(ports))) == (6, 1)
+
+
 def test_the_client_lives_as_long_as_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "none")
 
@@ -237,6 +249,7 @@ def test_the_checks_of_the_step_pass(url: str, model: ScriptedLlm) -> None:
     assert not [line for line in lines if " failed: " in line]
 
 
+@pytest.mark.usefixtures("provider")
 def test_it_runs_as_its_docstring_says(model: ScriptedLlm, tmp_path: Path) -> None:
     model.add(Script(steps=(Say("Yes."), Say(" From ten."))))
     running = Running(5, tmp_path / "log")
