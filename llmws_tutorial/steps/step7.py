@@ -25,11 +25,12 @@ from llmws_tutorial.steps.step6 import PatientClient, hold_call
 HOLD = "One moment, please. "
 ROUNDS = 4
 TOOL_S = 10.0
-LATE = "not done yet: it takes longer than it should, do not call it again"
+LATE = "not done yet, it goes on: say so, and do not call it again"
 LOST = "The caller spoke over your last words, so {} was not done: call it again if it is wanted."
 DUTIES = (
     "You answer the phone of a clinic. Book once you know the day, the time and the name. Say that "
-    "something is done only when a tool has done it. To change or cancel, put the caller through."
+    "something is done only when a tool has done it. To change or cancel, put the caller through. "
+    "What you have called so far, and what came of it:"
 )
 FAREWELLS = {
     "end_call": "Thank you for calling. Goodbye!",
@@ -144,10 +145,8 @@ class ActingClient(PatientClient):
     def duties(self) -> str:
         """Tell the model what it is for, what is done, and which action the caller cut off."""
         lost, self.action = self.action, ""
-        done = [
-            f"{key}: {run.result() if run.done() else LATE}." for key, run in self.ledger.items()
-        ]
-        return " ".join(["", DUTIES, *done, lost and LOST.format(lost)])
+        ran = [f"{key}: {run.result() if run.done() else LATE}" for key, run in self.ledger.items()]
+        return "\n".join(["", DUTIES, *ran, lost and LOST.format(lost)])
 
     async def say(self, ws: WebSocket, response_id: int, content: str, **fields: Any) -> None:
         """Send a piece of an answer; from the words of an action on, nobody can talk over it."""
