@@ -131,7 +131,7 @@ class Provider:
             yield use
 
     async def close(self) -> None:
-        """Close the connections of this event loop; a client of your own is yours to close."""
+        """Close the connections of this event loop, but never a client of your own."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.close()
@@ -151,7 +151,7 @@ class Provider:
     async def _request(
         self, messages: Sequence[Message], tools: Sequence[Message]
     ) -> AsyncStream[ChatCompletionChunk]:
-        # as arguments of their own, each message would be checked in Python: 30 ms of a long call
+        # as `messages`, each would be checked in Python: 70 ms of a turn in a long call
         body = {"messages": messages, **({"tools": tools} if tools else {})}
         return await self._client().chat.completions.create(
             model=self.model, messages=[], stream=True, extra_body=body
