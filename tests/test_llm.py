@@ -248,3 +248,16 @@ def test_without_openai_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "openai", None)  # as if it were not there
     assert llmws("serve", "--model", "m") == 2
     assert complaint(capsys) == "llmws: models are spoken to with openai: pip install openai"
+
+
+def test_the_app_closes_the_connections_to_the_model_when_it_ends() -> None:
+    model = model_that(Say("Yes."))
+    with serve(create_endpoint(model), name="model", show_log=False) as endpoint:
+        asked_by = provider(f"{endpoint.url}v1")
+        app = create_app(LlmResponder(asked_by), settings=Settings())
+        for _ in range(2):  # a notebook starts its server again, in another event loop
+            with serve(app, name="agent", show_log=False) as server:
+                record = asyncio.run(place_call(server.websocket_url, ["Hello?"], speed=200))
+                assert len(asked_by._clients) == 1
+            assert asked_by._clients == {}
+            assert str(record).splitlines()[-1] == "agent: Yes."
