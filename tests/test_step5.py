@@ -102,11 +102,11 @@ def test_two_callers_have_nothing_in_common(url: str, model: ScriptedLlm) -> Non
     assert {len(asked.request["messages"]) for asked in model.asked} == {3}
 
 
-@pytest.mark.parametrize("named", [None, "llama3.2"])
+@pytest.mark.parametrize("named", [None, "", "llama3.2"])
 def test_the_model_is_the_one_that_is_set(
     named: str | None, url: str, model: ScriptedLlm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if named:
+    if named is not None:
         monkeypatch.setenv("OPENAI_MODEL", named)
     call(url)
     assert model.asked[-1].request["model"] == (named or step5.MODEL)

@@ -62,7 +62,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, AsyncOpenAI]]:
 
 async def ask(llm: AsyncOpenAI, **question: Any) -> AsyncGenerator[Any, None]:
     """Stream what the model writes; to stop listening closes the stream."""
-    model = os.environ.get("OPENAI_MODEL", MODEL)
+    model = os.environ.get("OPENAI_MODEL") or MODEL
     async with asyncio.timeout(PATIENCE_S):
         stream = await llm.chat.completions.create(model=model, stream=True, **question)
     async with stream:
