@@ -6,7 +6,17 @@ from typing import Final
 
 import pytest
 
-from llmws_tutorial.checks import Case, Conditions, Finding, Verdict, in_memory, judge, select
+from llmws_tutorial.checks import (
+    Case,
+    Conditions,
+    Finding,
+    Profile,
+    Verdict,
+    in_memory,
+    judge,
+    select,
+)
+from llmws_tutorial.checks.case import Need
 from llmws_tutorial.server import Responder, Settings, create_app
 from llmws_tutorial.server.actions import end_call, press_digits, transfer
 from llmws_tutorial.server.llm import LlmResponder
@@ -38,6 +48,8 @@ def acts(provider: Provider) -> Responder:
 
 Make = Callable[[Provider], Responder]
 NO_TOOLS: Final = [case.id for case in select("tools")]
+OPEN: Final = ["calls/7", "begin/3"]
+"""No secret is set here, and the facts of the call are not asked for."""
 NO_ACTIONS: Final = ["endings/5", *(f"actions/{number}" for number in range(1, 7))]
 """What can only be seen of a responder that acts."""
 
@@ -55,8 +67,8 @@ async def findings(make: Make, cases: Sequence[Case]) -> list[Finding]:
     ("make", "unseen"), [(talks, [*NO_TOOLS, *NO_ACTIONS]), (acts, [])], ids=["talks", "acts"]
 )
 def test_the_checks_find_nothing_wrong(make: Make, unseen: list[str]) -> None:
-    cases = select("turns", "speech", "tools", "actions", "endings/5")
+    cases = [case for case in select(profile=Profile.CURRENT) if case.needs <= {Need.LLM}]
     found = asyncio.run(findings(make, cases))
     wrong = {one.case.id: one.ruling for one in found if one.ruling.verdict is not Verdict.OK}
-    assert set(wrong) == set(unseen), wrong
-    assert {ruling.verdict for ruling in wrong.values()} <= {Verdict.NOT_SEEN}
+    assert set(wrong) == {*OPEN, *unseen}, wrong
+    assert Verdict.FAILED not in {ruling.verdict for ruling in wrong.values()}
