@@ -401,6 +401,22 @@ def test_a_lost_action_is_offered_again_into_a_silence_without_a_model() -> None
     assert len(model.asked) == 1
 
 
+def test_an_action_that_the_caller_spoke_against_is_not_taken_into_a_silence() -> None:
+    refusal = Script(when="wait", status=500)
+    model = ScriptedLlm([refusal, Script(when="bye", steps=(BYE,)), Script(steps=(Say("Yes?"),))])
+
+    async def run() -> list[str]:
+        async with calling(Clinic().agent(model, can=(end_call,))) as caller:
+            await caller.ask("Bye.")
+            excuse = await caller.ask("No, wait!")
+            nudge = await caller.ask(kind="reminder_required")
+            await caller.ask("Hello?")
+        return [excuse, nudge]
+
+    assert virtually(run()) == [EXCUSE, NUDGES[0]]
+    assert LOST in told(model)[-1]["content"]
+
+
 def test_a_silence_after_an_answer_is_broken_by_a_nudge() -> None:
     model = model_that((BYE,), (Say("Yes?"),))
 

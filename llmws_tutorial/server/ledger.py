@@ -145,13 +145,15 @@ class CallMemory:
 
     Attributes:
         runs: the tools that were started, oldest first.
-        act: the action that was asked for last, until a turn ends without one.
+        act: the action that was asked for last, until the caller speaks.
+        lost: the action that the caller has spoken over, until the model has answered.
         used_s: when the call had its last turn (seconds, by the clock of the event loop).
     """
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
         self.act: Act | None = None
+        self.lost: Act | None = None
         self.used_s = 0.0
 
     def find(self, tool: Tool, arguments: Arguments) -> Run | None:
@@ -213,18 +215,15 @@ class CallMemory:
             woven += _entries(run)
         return woven + [_entries(run)[1] for run in known]  # the last result of a call counts
 
-    def lost_act(self, turn: Turn) -> Act | None:
-        """The action that was asked for, if it was thrown away because the caller spoke.
+    def lose(self, turn: Turn) -> None:
+        """Take note that the call goes on: the action that was asked for was thrown away.
 
         After an end of the call or a transfer there is no new request. Keys that are pressed leave
         no trace: they are lost when their words were cut short.
         """
-        act = self.act
-        if act and isinstance(act.action, Press):
-            heard = _letters("".join(s.content for s in turn.transcript if s.role == "agent"))
-            if _letters(act.words) in heard:
-                self.act = None
-        return self.act
+        act, self.act = self.act, None
+        if act and not (isinstance(act.action, Press) and _was_heard(act, turn)):
+            self.lost = act
 
 
 class Ledger:
@@ -269,6 +268,11 @@ def called(call: ToolCallInvocation, result: str) -> list[Entry]:
 
 def _now_s() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _was_heard(act: Act, turn: Turn) -> bool:
+    heard = "".join(said.content for said in turn.transcript if said.role == "agent")
+    return _letters(act.words) in _letters(heard)
 
 
 def _letters(text: str) -> str:

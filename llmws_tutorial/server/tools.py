@@ -114,7 +114,7 @@ class ToolResponder(LlmResponder):
                     return
                 continue
             if has_words(heard.said):
-                course.memory.act = None
+                course.memory.lost = None
                 return
             wordless += 1
             if wordless == TRIES:
@@ -229,13 +229,13 @@ class _Course:
         self.talk = self.memory.woven(self._turn)
         if self._turn.kind == "reminder":
             self.talk.append(note(NEWS if self._is_news else NUDGE))
-        lost = self.memory.lost_act(self._turn)
-        if lost:
-            self.talk.append(note(LOST.format(lost.name)))
+        self.memory.lose(self._turn)
+        if self.memory.lost:
+            self.talk.append(note(LOST.format(self.memory.lost.name)))
 
     def act(self, act: Act) -> None:
         """End the turn with an action."""
-        self.memory.act = act
+        self.memory.act, self.memory.lost = act, None
         self.holding.act(act)
 
     def run(self, tool: Tool, written: str) -> Run:
