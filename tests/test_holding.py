@@ -48,6 +48,17 @@ def test_a_silence_is_broken_soon_and_then_from_time_to_time() -> None:
     ]
 
 
+def test_a_model_that_hangs_does_not_keep_the_caller_waiting_for_ever() -> None:
+    async def think(holding: Holding) -> None:
+        holding.work("One moment.")
+        await asyncio.sleep(1)
+        holding.begin()
+        await asyncio.sleep(60)
+
+    said = [(0.3, "One moment."), (6.3, f" {STILL}"), (12.3, f" {STILL}")]
+    assert pieces(think) == said
+
+
 def test_after_words_a_silence_may_be_longer() -> None:
     async def think(holding: Holding) -> None:
         holding.say("I look.")

@@ -9,6 +9,7 @@ import pytest
 
 from llmws_tutorial.errors import SetupError, ToolError
 from llmws_tutorial.server import Toolbox, Turn, end_call, press_digits, transfer
+from llmws_tutorial.server.holding import STILL
 from llmws_tutorial.server.llm import NUDGES
 from llmws_tutorial.server.session import EXCUSE
 from llmws_tutorial.server.tools import ToolResponder
@@ -110,6 +111,13 @@ def test_a_model_that_has_spoken_needs_no_holding_line() -> None:
 def test_a_quick_tool_and_a_slow_model_do_need_one() -> None:
     model = model_that((BOOK,), (Wait(2), Say(BOOKED)))
     assert virtually(answered(Clinic(0), model)).said() == f"{LINE} {BOOKED}"
+
+
+def test_a_model_that_hangs_after_a_tool_ends_in_an_excuse() -> None:
+    model = model_that((BOOK,), (Hang(),))
+    caller = virtually(answered(Clinic(0), model))
+    assert caller.said() == f"{LINE} {STILL} {EXCUSE}"
+    assert caller.frames[-1][0] < 25
 
 
 def test_tools_that_are_called_together_run_at_the_same_time() -> None:

@@ -5,6 +5,7 @@ whether anybody is there. So a silence is broken: soon at first, later from time
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Coroutine, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -18,6 +19,9 @@ QUICK_S: Final = 0.3
 """How long a tool may take before the caller is told to wait (seconds)."""
 STILL_S: Final = 6.0
 """How long the caller may wait for a further word (seconds)."""
+MOST_LINES: Final = 2
+"""How many lines may go out before a model speaks of what came of a tool: it may hang, and each
+line puts off the end that the server makes of such a turn."""
 HELD_S: Final = 0.25
 """How long the model's last words are held back, as an action may follow (seconds)."""
 STILL: Final = "It takes a little longer, please hold on."
@@ -59,6 +63,7 @@ class Holding:
         self._free_s: float | None = None
         self._still = self._line = still
         self._due_s: float | None = None
+        self._lines_left: float = MOST_LINES
         self._has_spoken = False
         self._begins = False
         self._last = ""
@@ -139,10 +144,11 @@ class Holding:
                 self._held = ""
             case _Mark():
                 yield from self._release()
-                self._begins = True
+                self._begins, self._lines_left = True, MOST_LINES
             case _Work(line):
                 yield from self._release()
                 self._line = self._still if self._has_spoken else line
+                self._lines_left = math.inf  # a tool has a time limit of its own
                 self._due_s = _now_s() + (STILL_S if self._has_spoken else QUICK_S)
             case _:
                 yield item
@@ -176,7 +182,9 @@ class Holding:
         """Break the silence."""
         self._begins = True
         line = self._join(self._line)
-        self._begins, self._line, self._due_s = True, self._still, _now_s() + STILL_S
+        self._begins, self._line = True, self._still
+        self._lines_left -= 1
+        self._due_s = _now_s() + STILL_S if self._lines_left else None
         return line
 
 
