@@ -123,7 +123,9 @@ class ToolResponder(LlmResponder):
 
     async def _listen(self, course: "_Course") -> "_Heard":
         """Ask the model once: its words go out, but for the last ones."""
-        stream = self._provider.stream(self._told(course.talk), self._offered)
+        told = self._told(course.talk)
+        told[0]["content"] += course.aside
+        stream = self._provider.stream(told, self._offered)
         heard = _Heard()
         course.holding.begin()
         async with aclosing(spoken(stream)) as pieces:
@@ -206,12 +208,14 @@ class _Course:
         memory: what was done in this call.
         holding: where the pieces of the turn go.
         talk: what the model is told of the call.
+        aside: what it is told behind its prompt: not in the caller's mouth, who has just spoken.
     """
 
     def __init__(self, turn: Turn, memory: CallMemory, holding: Holding) -> None:
         self.memory = memory
         self.holding = holding
         self.talk: list[Utterance | Entry] = []
+        self.aside = ""
         self._turn = turn
         self._is_news = turn.kind == "reminder" and memory.has_news()
 
@@ -231,7 +235,7 @@ class _Course:
             self.talk.append(note(NEWS if self._is_news else NUDGE))
         self.memory.lose(self._turn)
         if self.memory.lost:
-            self.talk.append(note(LOST.format(self.memory.lost.name)))
+            self.aside = f"\n{LOST.format(self.memory.lost.name)}"
 
     def act(self, act: Act) -> None:
         """End the turn with an action."""
