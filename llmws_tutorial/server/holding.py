@@ -43,6 +43,10 @@ class _Work:
     line: str
 
 
+_Item = Piece | Act | _Mark | _Words | _Work
+"""What a turn is made of."""
+
+
 class Holding:
     """Takes what a turn is made of from one task, and hands pieces to another.
 
@@ -57,7 +61,7 @@ class Holding:
             still: what is said when a silence goes on.
             may_act: whether an action may follow the words of the model.
         """
-        self._items: asyncio.Queue[Piece | Act | _Mark | _Words | _Work] = asyncio.Queue()
+        self._items: asyncio.Queue[_Item] = asyncio.Queue()
         self._may_act = may_act
         self._held = ""
         self._free_s: float | None = None
@@ -117,7 +121,7 @@ class Holding:
         if failure:
             raise failure
 
-    async def _next(self) -> "_Item":
+    async def _next(self) -> _Item | None:
         """What was put next; None when it is time to say something."""
         times = [at_s for at_s in (self._free_s, self._due_s) if at_s is not None]
         try:
@@ -126,7 +130,7 @@ class Holding:
         except TimeoutError:
             return None
 
-    def _take(self, item: "_Item") -> Iterator[Piece]:
+    def _take(self, item: _Item | None) -> Iterator[Piece]:
         """What goes out when something was put."""
         match item:
             case _Words(text):
@@ -186,9 +190,6 @@ class Holding:
         self._lines_left -= 1
         self._due_s = _now_s() + STILL_S if self._lines_left else None
         return line
-
-
-_Item = Piece | Act | _Mark | _Words | _Work | None
 
 
 def _now_s() -> float:

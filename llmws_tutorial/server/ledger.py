@@ -201,9 +201,9 @@ class CallMemory:
     def woven(self, turn: Turn) -> list[Utterance | Entry]:
         """What was said and done: as the platform tells it, and what it does not know."""
         told = turn.transcript_with_tool_calls
-        called = {e.tool_call_id for e in told if e.role == "tool_call_invocation"}
-        known = [run for run in self.runs if run.call.tool_call_id in called]
-        missing = [run for run in self.runs if run.call.tool_call_id not in called]
+        noted = {e.tool_call_id for e in told if e.role == "tool_call_invocation"}
+        known = [run for run in self.runs if run.call.tool_call_id in noted]
+        missing = [run for run in self.runs if run.call.tool_call_id not in noted]
         woven: list[Utterance | Entry] = []
         said = 0
         for entry in told or turn.transcript:
