@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from openai import AsyncOpenAI
 
 from llmws_tutorial.errors import ResponderError, SetupError
 from llmws_tutorial.notebook.runtime import bind
-from llmws_tutorial.server.provider import Provider, Signal, ToolUse, Written
+from llmws_tutorial.server import provider
+from llmws_tutorial.server.provider import RETRY_S, Provider, Signal, ToolUse, Written
 from llmws_tutorial.server.settings import ModelSettings
 from llmws_tutorial.simulator.llm_endpoint import served
 from llmws_tutorial.simulator.scripted_llm import (
@@ -89,6 +91,11 @@ def test_text_comes_first_and_tools_last() -> None:
             call(index=0, id="b", function={"name": "find", "arguments": "{}"}),
         ],
         [
+            call(index=0, id="a", function={"name": "book", "arguments": '{"a":1}'}),
+            call(index=0, id="b", function={"name": "find", "arguments": "{"}),
+            call(index=0, function={"arguments": "}"}),
+        ],
+        [
             call(index=0, function={"name": "book", "arguments": '{"a":1}'}),
             call(index=0, function={"name": "find", "arguments": "{}"}),
         ],
@@ -124,6 +131,7 @@ def test_text_comes_first_and_tools_last() -> None:
     ids=[
         "mixed",
         "all 0",
+        "all 0 and cut",
         "all 0 without ids",
         "no index",
         "neither",
@@ -239,14 +247,20 @@ def test_what_may_pass_is_tried_once_more(reply: bytes) -> None:
     assert replied(reply, reply)[1] == 2
 
 
+def test_a_second_try_takes_a_moment_even_if_the_provider_asks_for_none() -> None:
+    begins = time.monotonic()
+    assert replied(http(429, retry_after="0"), FINE) == (["Yes."], 2)
+    assert time.monotonic() - begins >= RETRY_S
+
+
 def test_a_connection_that_was_cut_is_tried_once_more() -> None:
     assert replied(b"HTTP/1.1 2", FINE) == (["Yes."], 2)
 
 
 @pytest.mark.parametrize(
     "reply",
-    [http(401), http(400), http(429, retry_after="20"), http(429, retry_after="nan")],
-    ids=["401", "400", "in 20 s", "nan"],
+    [http(401), http(400), http(429, retry_after="2"), http(429, retry_after="nan")],
+    ids=["401", "400", "in 2 s", "nan"],
 )
 def test_what_stays_wrong_or_takes_too_long_is_not_tried_again(reply: bytes) -> None:
     assert replied(reply)[1] == 1
@@ -319,17 +333,14 @@ def test_a_provider_that_takes_too_long_is_not_asked_again() -> None:
     assert asyncio.run(run()) == ["open", "closed"]
 
 
-def test_a_model_that_falls_silent_took_too_long() -> None:
+def test_a_model_that_falls_silent_took_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider, "SILENT_S", 0.1)
+
     async def run() -> list[str]:
         model = ScriptedLlm([Script(steps=(Hang(),))])
-        async with (
-            served(model) as url,
-            AsyncOpenAI(base_url=url, api_key="any", timeout=0.1) as client,
-        ):
-            provider = Provider("m", client=client)
+        async with served(model) as url, at(url) as silent:
             with pytest.raises(ResponderError, match="the model 'm' took too long"):
-                await written(provider)
-            await provider.close()
+                await written(silent)
         return [asked.outcome for asked in model.asked]
 
     assert asyncio.run(run()) == ["aborted"]
