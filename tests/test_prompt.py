@@ -129,13 +129,33 @@ def test_calls_one_after_the_other_stay_apart() -> None:
     ]
 
 
+def test_words_between_two_calls_keep_them_apart() -> None:
+    messages = conversation([called("a"), *said(("user", "And?")), called("b")])
+    assert texts(messages)[1:] == [
+        ("assistant", None),
+        ("tool", NO_RESULT),
+        ("assistant", BROKEN_OFF),
+        ("user", "And?"),
+        ("assistant", None),
+        ("tool", NO_RESULT),
+    ]
+
+
+def test_a_call_that_is_told_twice_is_one() -> None:
+    told = [called("a", arguments='{"n": 1}'), returned("a")]
+    assert conversation([*told, called("a")]) == conversation(told)
+
+
 @pytest.mark.parametrize("arguments", ["", "{", "[1]", "null"])
 def test_what_a_model_wrote_as_arguments_is_an_object_for_the_next_one(arguments: str) -> None:
     [_, message, _] = conversation([called("a", "is this a name?", arguments)])
-    assert message["tool_calls"][0]["function"] == {
-        "name": "is_this_a_name_",
-        "arguments": "{}",
-    }
+    function = message["tool_calls"][0]["function"]
+    assert function == {"name": "is_this_a_name_", "arguments": "{}"}
+
+
+def test_a_name_is_no_longer_than_providers_take() -> None:
+    [_, message, _] = conversation([called("a", "x" * 65)])
+    assert message["tool_calls"][0]["function"]["name"] == "x" * 64
 
 
 @given(CALLS, st.integers(LEAST_BUDGET, 3000))
