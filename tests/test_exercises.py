@@ -256,6 +256,14 @@ def test_a_server_is_checked_where_it_listens() -> None:
         assert check("04", server).text.startswith(count("04"))
 
 
+def test_what_the_checks_do_is_logged_and_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with serve(step3.app, name="shown") as server:
+        check("03", server)
+        assert "check_input" in str(server.log)
+        assert "check_input" not in capsys.readouterr().out
+        assert server.log.is_shown
+
+
 def test_a_check_tells_what_the_platform_dropped_and_how_the_call_ended() -> None:
     class Hasty(step2.LLMDummyMock):
         async def draft_response(self, request: Any, ws: WebSocket) -> None:

@@ -22,7 +22,7 @@ from llmws_tutorial.checks.case import OK, Need, failed
 from llmws_tutorial.checks.sockets import Sockets
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.notebook.exercises import EXERCISES, app_with, finish
-from llmws_tutorial.notebook.runtime import serve
+from llmws_tutorial.notebook.runtime import hushed, serve
 from llmws_tutorial.simulator import place_call
 from llmws_tutorial.simulator.scripted_llm import ScriptedLlm
 
@@ -94,7 +94,7 @@ def _check_step(step: str, built: Any, model: ScriptedLlm | None) -> Verdict:
 
 def _check_url(step: str, url: str, model: ScriptedLlm | None) -> Verdict:
     cases = cases_of(step, model)
-    with _at_rest(model):
+    with _at_rest(model), hushed():  # some hundred lines of calls that nobody placed
         conditions = Conditions(patience_s=PATIENCE_S, llm=model)
         findings = finish(judge(Sockets(url), cases, conditions))
         greets = any(finding.passed and finding.case.id == "begin/1" for finding in findings)

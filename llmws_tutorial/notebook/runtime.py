@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import uvicorn
@@ -147,6 +147,19 @@ def serve(app: Any, *, port: int = 0, name: str | None = None, show_log: bool = 
     server.log.is_shown = show_log
     _servers[name] = server
     return server
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Show no server's log under its cell meanwhile; it is kept."""
+    logs = [server.log for server in _servers.values() if server.log.is_shown]
+    for log in logs:
+        log.is_shown = False
+    try:
+        yield
+    finally:
+        for log in logs:
+            log.is_shown = True
 
 
 def bind(port: int, host: str = LOOPBACK) -> socket.socket:
