@@ -20,7 +20,7 @@ from fastapi.responses import PlainTextResponse
 from llmws_tutorial.steps.step1 import hello
 from llmws_tutorial.steps.step3 import BadFrame, parse
 from llmws_tutorial.steps.step5 import ask, lifespan
-from llmws_tutorial.steps.step6 import PatientClient, hold_call
+from llmws_tutorial.steps.step6 import NUDGE, PatientClient, hold_call
 
 HOLD = "One moment, please. "
 ROUNDS = 4
@@ -129,7 +129,7 @@ ledgers: dict[str, Ledger] = defaultdict(Ledger)
 class ActingClient(PatientClient):
     """A response system that knows what its call has done, and ends a turn with an action."""
 
-    action = ""
+    action = lost = ""  # what the latest answer ends with, and what the caller has spoken over
 
     async def open(self, ws: WebSocket, call_id: str) -> None:
         """Take up what the call has done, also when the platform dials again."""
@@ -144,12 +144,13 @@ class ActingClient(PatientClient):
 
     def duties(self) -> str:
         """Tell the model what it is for, what is done, and which action the caller cut off."""
-        lost, self.action = self.action, ""
+        self.lost, self.action = self.action or self.lost, ""
         ran = [f"{key}: {run.result() if run.done() else LATE}" for key, run in self.ledger.items()]
-        return "\n".join(["", DUTIES, *ran, lost and LOST.format(lost)])
+        return "\n".join(["", DUTIES, *ran, self.lost and LOST.format(self.lost)])
 
     async def say(self, ws: WebSocket, response_id: int, content: str, **fields: Any) -> None:
-        """Send a piece of an answer; from the words of an action on, nobody can talk over it."""
+        """Send a piece of an answer, with its action; a silence hears a lost one again."""
+        content = FAREWELLS.get(self.action, NUDGE) if content == NUDGE else content
         await super().say(ws, response_id, content, **fields, **ACTIONS.get(self.action, {}))
 
 
@@ -167,18 +168,17 @@ class ClinicClient(ActingClient):
                     if delta.content:
                         said += delta.content
                         yield delta.content
-            if not calls:
-                break
             used = [call for call in calls.values() if call["function"]["name"] not in ACTIONS]
             if not used:
-                self.action = calls[min(calls)]["function"]["name"]
-                yield f" {FAREWELLS[self.action]}"
-                return
+                break
             yield " " if said.strip() else HOLD
             told = await asyncio.gather(*map(self.ledger.use, used))
             messages += [{"role": "assistant", "content": said, "tool_calls": used}, *told]
-        if not said.strip():
+        if used or not (calls or said.strip()):
             raise RuntimeError("the model said nothing, or called one tool after another")
+        self.lost, self.action = "", next((one["function"]["name"] for one in calls.values()), "")
+        if self.action:
+            yield f" {FAREWELLS[self.action]}"
 
 
 app = FastAPI(lifespan=lifespan)
