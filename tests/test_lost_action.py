@@ -96,12 +96,6 @@ def told_of_it(model: ScriptedLlm) -> list[bool]:
     return [LOST in asked.request["messages"][0]["content"] for asked in model.asked]
 
 
-def test_the_model_is_told_until_it_has_answered(caller: Caller, model: ScriptedLlm) -> None:
-    for text in ("Bye!", "Wait.", "When do you open?"):
-        caller.ask(text)
-    assert told_of_it(model) == [False, True, False]
-
-
 def test_a_turn_that_dies_does_not_take_the_news_with_it(
     caller: Caller, model: ScriptedLlm
 ) -> None:

@@ -279,12 +279,13 @@ def test_a_model_that_says_nothing_or_calls_for_ever_ends_in_an_excuse(
     scripts = [
         Script(when="quiet", told="", steps=(Empty(),)),
         Script(when="silent", steps=(Empty(),)),
+        Script(when="on", steps=(Say("Let me look. "), CallTool("minds", is_invented=True))),
         Script(steps=(CallTool("minds", is_invented=True),)),
     ]
-    says = ("Be silent.", "For ever.", "Be quiet then.")
+    says = ("Be silent.", "For ever.", "Be quiet then.", "And on.")
     record = call_of(scripts, model, step, *(Step(say=text) for text in says))
     assert all(EXCUSE in turn.heard for turn in record.turns[1:])
-    assert len(model.asked) == 1 + step7.ROUNDS + 2
+    assert len(model.asked) == 1 + step7.ROUNDS + 2 + step7.ROUNDS
 
 
 @pytest.mark.parametrize(
@@ -304,6 +305,19 @@ def test_whatever_it_is_called_with_the_model_is_told_what_came_of_it(
     record = call_of([once], model, step, AT_TEN)
     assert told in str(results(record)[0])
     assert told in model.asked[-1].request["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(3)], ids=repr)
+def test_a_tool_that_gives_itself_up_gives_up_neither_turn_nor_server(
+    model: ScriptedLlm, step: Server, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    async def give_up(**arguments: str) -> str:
+        raise error
+
+    monkeypatch.setitem(step7.FUNCTIONS, "book_appointment", give_up)
+    record = call_of(model.scripts, model, step, AT_TEN, Step(say="Tomorrow, please."))
+    assert all("did not work" in turn.heard for turn in record.turns[1:])
+    assert results(record) == [f"failed: {error!r}"] * 2
 
 
 def test_equal_arguments_run_once_in_whatever_form(model: ScriptedLlm, step: Server) -> None:

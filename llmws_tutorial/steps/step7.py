@@ -1,4 +1,4 @@
-"""Step 7, behind the guide: an agent that does something: it books, hangs up and transfers.
+"""Step 7, behind the guide: an agent that books, hangs up and transfers.
 
 The model is told which tools there are. What it calls runs once a call, tool and arguments, however
 often the caller interrupts; the result goes back to the model, and to the platform as a note.
@@ -116,7 +116,7 @@ class Ledger(dict[str, asyncio.Task[str]]):
         await note(self.ws, "invocation", run_id, name=name, arguments=arguments)
         try:
             result, is_done = await FUNCTIONS[name](**json.loads(arguments)), True
-        except Exception as error:
+        except BaseException as error:  # it may even exit, or cancel itself
             result, is_done = f"failed: {error!r}", False
             del self[key]
         await note(self.ws, "result", run_id, content=result, successful=is_done)
