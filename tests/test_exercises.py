@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import signal
+import threading
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from fastapi import FastAPI, WebSocket
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.notebook import check, serve
 from llmws_tutorial.notebook.checking import Verdict, cases_of
-from llmws_tutorial.notebook.exercises import EXERCISES
+from llmws_tutorial.notebook.exercises import EXERCISES, finish
 from llmws_tutorial.simulator import CallRecord, place_call
 from llmws_tutorial.steps import step1, step2, step3
 
@@ -254,6 +256,28 @@ def test_the_checks_of_later_steps_are_listed_as_not_yet() -> None:
 def test_a_server_is_checked_where_it_listens() -> None:
     with serve(step3.app, show_log=False) as server:
         assert check("04", server).text.startswith(count("04"))
+
+
+def test_a_server_that_was_stopped_is_not_checked() -> None:
+    server = serve(step3.app, name="over", show_log=False)
+    server.stop()
+    told = "<Server 'over': stopped>: run the cell that serves it again"
+    assert check("04", server) == Verdict(told)
+
+
+def test_an_interrupted_cell_gives_up_the_check() -> None:
+    given_up = threading.Event()
+
+    async def check_for_ever() -> None:
+        signal.raise_signal(signal.SIGINT)  # what the stop button of a notebook sends
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        finish(check_for_ever())
+    assert given_up.wait(5)
 
 
 def test_what_the_checks_do_is_logged_and_not_shown(capsys: pytest.CaptureFixture[str]) -> None:

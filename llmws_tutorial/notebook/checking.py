@@ -22,7 +22,7 @@ from llmws_tutorial.checks.case import OK, Need, failed
 from llmws_tutorial.checks.sockets import Sockets
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.notebook.exercises import EXERCISES, app_with, finish
-from llmws_tutorial.notebook.runtime import hushed, serve
+from llmws_tutorial.notebook.runtime import Server, hushed, serve
 from llmws_tutorial.simulator import place_call
 from llmws_tutorial.simulator.scripted_llm import ScriptedLlm
 
@@ -85,6 +85,8 @@ def cases_of(step: str, model: ScriptedLlm | None = None) -> list[Case]:
 
 
 def _check_step(step: str, built: Any, model: ScriptedLlm | None) -> Verdict:
+    if isinstance(built, Server) and not built.is_running:
+        return Verdict(f"{built!r}: run the cell that serves it again")
     if hasattr(built, "websocket_url"):
         return _check_url(step, built.websocket_url, model)
     app = _wired(built) if isinstance(built, type) else built

@@ -5,6 +5,7 @@ itself raises is ruled on by whoever asks.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -36,6 +37,27 @@ def differs(expected: Any, got: Any) -> Ruling:
 
 
 def finish(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run a coroutine to its end from a cell, whose own event loop is busy with it."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(asyncio.run, work).result()
+    """Run a coroutine to its end from a cell, whose own event loop is busy with it.
+
+    An interrupted cell gives it up, and does not wait for what cannot be given up.
+    """
+    runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+    loop, thread = runner.get_loop(), ThreadPoolExecutor(max_workers=1)
+
+    def run() -> _Result:
+        with runner:
+            return runner.run(work)
+
+    try:
+        return thread.submit(run).result()
+    except KeyboardInterrupt:
+        with contextlib.suppress(RuntimeError):  # it ended at this very moment
+            loop.call_soon_threadsafe(_cancel_all, loop)
+        raise
+    finally:
+        thread.shutdown(wait=False)
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
