@@ -30,7 +30,8 @@ def _judge_description(answer: Any) -> Ruling:
     expected = ("cancel_appointment", {"day": "string", "time": "string"}, ["day", "time"])
     ruling = differs(expected, (function["name"], kinds, sorted(schema["required"])))
     if ruling is OK and len(function["description"].split()) < 3:
-        return failed("a description that tells a model when to call it", function["description"])
+        description = repr(function["description"])
+        return failed("a description that tells a model when to call it", description)
     return ruling
 
 
@@ -88,8 +89,9 @@ def _counted(work: _Work, other: _Work) -> str:
 @exercise("07.3")
 def _judge_farewell(answer: Any) -> Ruling:
     """The fields are right when a caller can talk over the news, and not over the farewell."""
-    if not isinstance(answer, list) or len(answer) != len(FAREWELL):
-        return failed("a list of three: the fields of each piece", repr(answer))
+    are_fields = isinstance(answer, list) and all(isinstance(one, dict) for one in answer)
+    if not are_fields or len(answer) != len(FAREWELL):
+        return failed("a list of three dicts: the fields of each piece", repr(answer))
     news, *farewell = [_talked_over(answer, words) for words in (1, 4, 7)]
     for turn in farewell:
         if turn.is_cut:
