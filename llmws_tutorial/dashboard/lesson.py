@@ -64,5 +64,8 @@ READING: Final = (
     {"name": "02_dummy_responder.ipynb", "text": "the messages, and an agent without a model"},
     {"name": "03_wiring.ipynb", "text": "the server of the guide, complete"},
     {"name": "04_tunnel_and_call.ipynb", "text": "a public address for your server"},
+    {"name": "05_connect_your_llm.ipynb", "text": "a responder that streams a model"},
+    {"name": "06_interruptions.ipynb", "text": "answers that can be given up"},
+    {"name": "07_tools_and_actions.ipynb", "text": "an agent that books, hangs up and transfers"},
 )
 """The notebooks, and what is built in each."""
