@@ -190,6 +190,11 @@ def test_the_beginning_stays_the_same_for_many_turns() -> None:
     assert changes <= 40 * 100 / (2000 / 4) + 1
 
 
+def test_the_blanks_between_words_count() -> None:
+    messages = conversation(said(*[("user", "x")] * LEAST_BUDGET), budget=LEAST_BUDGET)
+    assert LEAST_BUDGET - 200 < size(messages) <= LEAST_BUDGET
+
+
 def test_one_utterance_that_is_too_long_keeps_its_end() -> None:
     [message] = conversation(said(("user", "x" * 9000 + " the end")), budget=LEAST_BUDGET)
     assert message["content"].startswith(LEFT_OUT)

@@ -79,7 +79,7 @@ def conversation(transcript: Iterable[Utterance | Entry], *, budget: int = BUDGE
         budget: how much is told (characters, `LEAST_BUDGET` or more); the newest is kept.
     """
     units = list(_units(transcript))
-    kept = _newest(units, budget - len(LEFT_OUT) - len(SILENT) - 2)
+    kept = _newest(units, budget - len(LEFT_OUT) - len(SILENT))
     talk = _Talk()
     talk.say("user", BEGINS if kept is units else LEFT_OUT)
     for unit in kept:
