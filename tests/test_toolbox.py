@@ -1,6 +1,7 @@
 """Tools: what a model reads of a function, and what it may call it with."""
 
 import asyncio
+import json
 import threading
 import warnings
 from datetime import date
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from llmws_tutorial.errors import SetupError, ToolError
 from llmws_tutorial.server import Toolbox, Turn
-from llmws_tutorial.server.toolbox import MOST_CHARACTERS, Tool
+from llmws_tutorial.server.toolbox import MOST_CHARACTERS, MOST_PROBLEMS, Tool
 
 TURN = Turn(1, "c1")
 
@@ -60,6 +61,7 @@ def test_the_function_gets_what_was_asked_for_and_the_turn() -> None:
     ("written", "problem"),
     [
         ("", "wrong arguments: day: Field required"),
+        (" ", "wrong arguments: day: Field required"),
         ("null", "wrong arguments: Input should be an object"),
         ("[1]", "wrong arguments: Input should be an object"),
         ('{"day": "Mon', "wrong arguments: Invalid JSON"),
@@ -90,6 +92,26 @@ def test_case_and_blanks_mean_nothing_also_inside() -> None:
     one = tool.read('{"dishes": ["Fried  Rice"], "notes": {"a": "B"}}')
     other = tool.read('{"notes": {"a": "b"}, "dishes": ["fried rice"]}')
     assert one.meaning == other.meaning
+
+
+def test_the_function_gets_plain_values() -> None:
+    def greet(name: str, times: float = 1) -> str:
+        """Greet."""
+        return f"{name}!" * int(times)
+
+    assert run(Tool(greet), '{"name": " Ann "}') == "Ann!"
+    assert run(Tool(greet), '{"name": 7}') == "7!"
+    with pytest.raises(ToolError, match="times: Input should be a finite number"):
+        run(Tool(greet), '{"name": "Ann", "times": NaN}')
+
+
+def test_a_model_is_told_of_some_mistakes_at_once() -> None:
+    def order(seats: list[int]) -> None:
+        """Order."""
+
+    with pytest.raises(ToolError) as caught:
+        Tool(order).read(json.dumps({"seats": ["many"] * 9}))
+    assert str(caught.value).count("a valid integer") == MOST_PROBLEMS
 
 
 def test_any_name_of_a_parameter_will_do() -> None:

@@ -197,7 +197,6 @@ def _read_parameters(
         coerce_numbers_to_str=True,
         allow_inf_nan=False,
         str_strip_whitespace=True,
-        validate_by_name=False,
     )
     return names, takes_turn, create_model(name, __config__=config, **fields)
 
@@ -206,9 +205,9 @@ def _problems(error: ValidationError) -> str:
     """What is wrong with the arguments, for the model."""
     problems = [
         ": ".join([*(str(part) for part in problem["loc"]), problem["msg"]])
-        for problem in error.errors(include_url=False, include_input=False, include_context=False)
+        for problem in error.errors()[:MOST_PROBLEMS]
     ]
-    return "wrong arguments: " + "; ".join(problems[:MOST_PROBLEMS])
+    return "wrong arguments: " + "; ".join(problems)
 
 
 def _folded(value: Any) -> Any:
