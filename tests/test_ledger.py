@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from llmws_tutorial.errors import ToolError
-from llmws_tutorial.messages import Utterance
+from llmws_tutorial.messages import Entry, Utterance
 from llmws_tutorial.server import Turn, ledger
 from llmws_tutorial.server.ledger import INTERRUPTED, CallMemory, Ledger, Run
 from llmws_tutorial.server.toolbox import Tool
@@ -105,6 +105,40 @@ def test_a_run_is_told_where_it_was_started(after: int) -> None:
     roles = run_virtually(run())
     assert roles.index("tool_call_invocation") == min(after, 2)
     assert roles.index("tool_call_result") == min(after, 2) + 1
+
+
+def test_a_run_is_told_between_no_other_call_and_its_result() -> None:
+    async def run() -> list[str]:
+        memory = CallMemory()
+        begun = start(memory, tool())
+        begun.after = 2
+        notes = [
+            Entry(role=role, tool_call_id="other", name="look", content=role)
+            for role in ("tool_call_invocation", "tool_call_result")
+        ]
+        said = [Entry(role="user", content=text) for text in ("One.", "Two.")]
+        turn = Turn(2, "c1")
+        vars(turn)["transcript_with_tool_calls"] = (said[0], *notes, said[1])
+        await begun.wait()
+        return [entry.content for entry in memory.woven(turn)]
+
+    told = ["One.", "tool_call_invocation", "tool_call_result", "Two.", "", "Monday"]
+    assert run_virtually(run()) == told
+
+
+def test_of_too_many_runs_one_that_goes_on_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "MOST_RUNS", 2)
+
+    async def run() -> None:
+        memory = CallMemory()
+        goes_on, ended = start(memory, tool(takes_s=9)), start(memory, tool(takes_s=0))
+        await ended.wait()
+        last = start(memory, tool(takes_s=0))
+        await asyncio.gather(goes_on.wait(), last.wait())
+        assert memory.runs == [goes_on, last]
+        assert goes_on.outcome == last.outcome
+
+    run_virtually(run())
 
 
 def test_of_too_many_runs_those_without_an_effect_are_forgotten_first(

@@ -158,11 +158,10 @@ class CallMemory:
 
     def find(self, tool: Tool, arguments: Arguments) -> Run | None:
         """The run that makes another one needless: it has worked, or has not ended yet."""
-        for run in reversed(self.runs if tool.has_effect else ()):
-            is_same = run.tool is tool and run.meaning == arguments.meaning
-            if is_same and (run.outcome is None or run.outcome.successful):
-                return run
-        return None
+        if not tool.has_effect:
+            return None
+        same = (run for run in self.runs if run.tool is tool and run.meaning == arguments.meaning)
+        return next((run for run in same if run.outcome is None or run.outcome.successful), None)
 
     def start(self, run: Run) -> Run:
         """Remember a run; of too many the oldest is forgotten, last those with an effect."""
