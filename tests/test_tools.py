@@ -9,7 +9,7 @@ import pytest
 
 from llmws_tutorial.errors import SetupError, ToolError
 from llmws_tutorial.server import Toolbox, Turn, end_call, press_digits, transfer
-from llmws_tutorial.server.holding import STILL
+from llmws_tutorial.server.holding import HELD_S, STILL
 from llmws_tutorial.server.llm import NUDGES
 from llmws_tutorial.server.session import EXCUSE
 from llmws_tutorial.server.tools import ToolResponder
@@ -101,6 +101,15 @@ def test_a_tool_is_announced_run_and_spoken_of_under_one_id() -> None:
     *_, asked, returned = told(model)
     assert asked["tool_calls"][0]["id"] == returned["tool_call_id"]
     assert returned["content"] == "booked for Monday"
+
+
+def test_words_wait_for_an_action_only_where_there_may_be_one() -> None:
+    def said_at_s(*can: Any) -> float:
+        model = model_that((Say("Well."), Wait(2)))
+        frames = virtually(answered(Clinic(), model, can=can)).frames
+        return next(at_s for at_s, frame in frames if frame.get("content") == "Well.")
+
+    assert said_at_s(end_call) - said_at_s() == pytest.approx(HELD_S)
 
 
 def test_a_quick_tool_needs_no_holding_line() -> None:
@@ -408,7 +417,7 @@ def test_a_lost_action_can_be_taken_again() -> None:
 
 
 def test_a_lost_action_is_offered_again_into_a_silence_without_a_model() -> None:
-    model = model_that((BYE,))
+    model = model_that((CallTool("end_call", {"farewell": "You are booked, bye."}),))
     agent = Clinic().agent(model, can=(end_call,))
     caller = virtually(barge_in(agent, "Bye.", "", kind="reminder_required"))
     assert actions(caller) == [("Goodbye.", True, True), ("", True, True)]
@@ -454,6 +463,29 @@ def test_a_transfer_goes_to_a_number_of_the_list_and_to_no_other() -> None:
     assert caller.said() == "I will put you through."
 
 
+def test_what_a_tool_did_meanwhile_is_noted_before_the_action() -> None:
+    model = model_that((BOOK,), (Say("It takes long."),), (BYE,))
+
+    async def run() -> Caller:
+        async with calling(Clinic(15).agent(model, can=(end_call,))) as caller:
+            await caller.ask("Book Monday.")
+            await caller.ask("Bye.")
+            await asyncio.sleep(10)
+            await caller.ask(kind="reminder_required")
+        return caller
+
+    caller = virtually(run())
+    assert results(caller)[-1] == ("booked for Monday", True)
+    assert actions(caller) == [("Goodbye.", True, True), ("", True, True)]
+
+
+def test_keys_are_not_pressed_again_into_a_silence() -> None:
+    model = model_that((CallTool("press_digits", {"digits": "1#"}),))
+    agent = Clinic().agent(model, can=(press_digits,))
+    caller = virtually(barge_in(agent, "Press one.", "", kind="reminder_required"))
+    assert caller.said() == NUDGES[0]
+
+
 def test_keys_that_were_pressed_are_not_offered_again() -> None:
     model = model_that((CallTool("press_digits", {"digits": "1#"}),), (Say("And now?"),))
     agent = Clinic().agent(model, can=(press_digits,))
@@ -469,7 +501,7 @@ def test_keys_whose_words_were_cut_short_are_offered_again() -> None:
         async with calling(Clinic().agent(model, can=(press_digits,))) as caller:
             await caller.ask("Press one.")
             caller.woven[-1]["content"] = "One"
-            await caller.ask("Hello?")
+            await caller.ask("One moment, please?")
             assert await caller.ask(kind="reminder_required") == NUDGES[0]
 
     virtually(run())
@@ -497,6 +529,14 @@ def test_an_action_beside_a_tool_that_fails_is_not_taken() -> None:
     caller = virtually(answered(Clinic(failures=1), model, can=(end_call,)))
     assert caller.said() == f"{LINE} It did not work."
     assert "Not carried out yet" in json.dumps(told(model))
+
+
+def test_an_action_beside_a_tool_that_cannot_be_run_is_not_taken() -> None:
+    wrong = CallTool("book_appointment", {"day": "Sunday"})
+    model = model_that((wrong, BYE), (Say("For which day?"),))
+    caller = virtually(answered(Clinic(), model, can=(end_call,)))
+    assert caller.said() == "For which day?"
+    assert not any("end_call" in frame for frame in caller.of("response"))
 
 
 def test_two_things_of_one_name_are_refused() -> None:

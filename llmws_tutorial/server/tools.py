@@ -217,7 +217,7 @@ class _Course:
         self.talk: list[Utterance | Entry] = []
         self.aside = ""
         self._turn = turn
-        self._is_news = turn.kind == "reminder" and memory.has_news()
+        self._has_news = memory.has_news()
 
     async def catch_up(self) -> None:
         """Wait for what a turn that died has left running, and send its notes."""
@@ -232,7 +232,7 @@ class _Course:
     def _begin(self) -> None:
         self.talk = self.memory.woven(self._turn)
         if self._turn.kind == "reminder":
-            self.talk.append(note(NEWS if self._is_news else NUDGE))
+            self.talk.append(note(NEWS if self._has_news else NUDGE))
         self.memory.lose(self._turn)
         if self.memory.lost:
             self.aside = f"\n{LOST.format(self.memory.lost.name)}"
