@@ -29,9 +29,11 @@ def test_one_number_needs_no_argument_and_takes_none() -> None:
 
 
 def test_of_several_numbers_the_model_chooses_a_name() -> None:
-    ability = transfer({"reception": "+15555550100", "doctor": "sip:doctor@clinic.example"})
+    numbers = {"reception": "+15555550100", "doctor": "sip:doctor@clinic.example"}
+    ability = transfer(numbers, shows_caller=True)
     assert parameters(ability)["to"]["enum"] == ["reception", "doctor"]
-    assert ability.read('{"to": "doctor"}').action == Transfer("sip:doctor@clinic.example")
+    act = ability.read('{"to": "doctor"}')
+    assert act.action == Transfer("sip:doctor@clinic.example", shows_caller=True)
     with pytest.raises(ToolError, match="to: Input should be 'reception' or 'doctor'"):
         ability.read('{"to": "+15555550100"}')
 

@@ -23,6 +23,8 @@ def spoken(*pieces: str) -> str:
         ("- one\n* two\n  • three", "one two three"),
         ("*Really?* Yes.", "Really? Yes."),
         ("Fine 😀, thanks", "Fine , thanks"),
+        ("Fine\N{HEAVY BLACK HEART}\ufe0f\N{MAN}\u200d\N{STAFF OF AESCULAPIUS}!", "Fine!"),
+        ("Done.\n", "Done."),
         ("One.\n\nTwo.", "One. Two."),
     ],
 )
