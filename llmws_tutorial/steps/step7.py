@@ -95,7 +95,7 @@ async def note(ws: WebSocket, kind: str, run_id: str, **fields: Any) -> None:
 
 
 class Ledger(dict[str, asyncio.Task[str]]):
-    """What one call has run, by tool and arguments; it outlives each turn, and each line."""
+    """What one call has run, by tool and arguments; it outlives turns and lines."""
 
     ws: WebSocket
 
