@@ -13,7 +13,7 @@ import pytest
 
 from llmws_tutorial.notebook import serve
 from llmws_tutorial.server import Settings, create_app
-from llmws_tutorial.server.llm import LlmResponder
+from llmws_tutorial.server.llm import MOST_SAID, LlmResponder
 from llmws_tutorial.server.provider import Provider
 from llmws_tutorial.server.session import EXCUSE
 from llmws_tutorial.server.settings import ModelSettings
@@ -262,3 +262,14 @@ def test_the_app_closes_the_connections_to_the_model_when_it_ends() -> None:
                 assert len(asked_by._clients) == 1
             assert asked_by._clients == {}
             assert str(record).splitlines()[-1] == "agent: Yes."
+
+
+def test_a_model_that_goes_on_for_ever_is_cut_off_at_the_provider() -> None:
+    model = ScriptedLlm([Script(steps=(*[Say("We are proud. ")] * 1000, Hang()))])
+
+    async def run() -> str:
+        async with calling(LlmResponder(provider_of(model))) as caller:
+            return await caller.ask("Who are you?")
+
+    assert MOST_SAID <= len(virtually(run())) < MOST_SAID + 20
+    assert model.asked[0].outcome == "aborted"

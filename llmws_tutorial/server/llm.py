@@ -22,6 +22,8 @@ NUDGES: Final = (
     "I am still on the line. Take your time.",
 )
 """What breaks a silence: the first, then the next for as long as the caller says nothing."""
+MOST_SAID: Final = 2_000
+"""How long an answer may get (characters), two minutes of speech: small models go on for ever."""
 TRIES: Final = 2
 """How often a model is asked that says nothing at all."""
 
@@ -101,14 +103,17 @@ class LlmResponder:
 
 
 async def spoken(written: AsyncGenerator[Written, None]) -> AsyncGenerator[Written, None]:
-    """What a model writes, with its text made speakable."""
-    speakable = Speakable()
+    """What a model writes, its text made speakable, and cut off if it has no end."""
+    speakable, said = Speakable(), 0
     async with aclosing(written):
         async for piece in written:
             text = speakable.take(piece) if isinstance(piece, str) else speakable.end()
             if text:
+                said += len(text)
                 yield text
             if not isinstance(piece, str):
                 yield piece
+            if said > MOST_SAID:
+                return
     if text := speakable.end():
         yield text
