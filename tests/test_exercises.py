@@ -14,7 +14,7 @@ from llmws_tutorial.notebook import check, serve
 from llmws_tutorial.notebook.checking import Verdict, cases_of
 from llmws_tutorial.notebook.exercises import EXERCISES, finish
 from llmws_tutorial.simulator import CallRecord, place_call
-from llmws_tutorial.steps import step1, step2, step3
+from llmws_tutorial.steps import step1, step2, step3, step7
 
 
 async def deaf(ws: WebSocket, call_id: str) -> None:
@@ -107,6 +107,40 @@ async def hands_on_three_pieces(stream: Any, say: Any) -> None:
             await say(await anext(stream))
 
 
+async def once_in_the_turn(runs: dict[str, Any], key: str, work: Any) -> Any:
+    if key not in runs:
+        runs[key] = await work()
+    return runs[key]
+
+
+async def once_unshielded(runs: dict[str, Any], key: str, work: Any) -> Any:
+    if key not in runs:
+        runs[key] = asyncio.create_task(work())
+    return await runs[key]
+
+
+async def each_time(runs: dict[str, Any], key: str, work: Any) -> Any:
+    return await asyncio.shield(work())
+
+
+async def once_too_early(runs: dict[str, Any], key: str, work: Any) -> Any:
+    if key not in runs:
+        runs[key] = None
+        runs[key] = await asyncio.shield(work())
+    return runs[key]
+
+
+async def once(runs: dict[str, Any], key: str, work: Any) -> Any:
+    if key not in runs:
+        runs[key] = asyncio.create_task(work())
+    await asyncio.wait([runs[key]])
+    return runs[key].result()
+
+
+async def once_whatever_the_key(runs: dict[str, Any], key: str, work: Any) -> Any:
+    return await once(runs, "ten", work)
+
+
 WRONG: dict[str, list[Any]] = {
     "00.1": ["a call", CallRecord("short")],
     "01.1": ["wss://voice.example.com/llm-websocket/", 7],
@@ -136,6 +170,24 @@ WRONG: dict[str, list[Any]] = {
         hands_on_at_the_end,
         hands_on_and_takes_no_cancel,
         hands_on_three_pieces,
+    ],
+    "07.1": [
+        "cancel_appointment",
+        {"type": "function"},
+        step7.tool("cancel", "Cancel an appointment of the caller.", "day", "time"),
+        step7.tool("cancel_appointment", "Cancel.", "day", "time"),
+        step7.tool("cancel_appointment", "Cancel an appointment of the caller.", "day"),
+        step7.tool("cancel_appointment", "Cancel it by its name.", "day", "time", "name"),
+    ],
+    "07.2": [once_in_the_turn, once_unshielded, each_time, once_whatever_the_key, once_too_early],
+    "07.3": [
+        {"end_call": True},
+        [{"end_call": True}],
+        [{}, {}, {"end_call": True}],
+        [{}, {}, {"end_call": True, "no_interruption_allowed": True}],
+        [{}, {"end_call": True}, {"no_interruption_allowed": True}],
+        [{}, {"no_interruption_allowed": True}, {"no_interruption_allowed": True}],
+        [{"end_call": True, "no_interruption_allowed": True}] * 3,
     ],
 }
 
@@ -181,16 +233,20 @@ def test_answers_are_judged_by_what_they_do() -> None:
             while (piece := await anext(stream, None)) is not None:
                 await say(piece)
 
+    no_talking_over = {"no_interruption_allowed": True}
+    protected_in_two_steps = [{}, no_talking_over, {**no_talking_over, "end_call": True}]
     with serve(step3.app, show_log=False) as server:
         reminded = asyncio.run(place_call(server.websocket_url, [None], speed=200))
     right = {"01.2": echo, "03.2": wants_answer, "04.2": reminded}
-    right |= {"06.1": [2, 1], "06.3": hand_on}
+    right |= {"06.1": [2, 1], "06.3": hand_on, "07.2": once, "07.3": protected_in_two_steps}
     assert {exercise: check(exercise, right[exercise]).text for exercise in right} == {
         "01.2": "ok",
         "03.2": "ok",
         "04.2": "ok",
         "06.1": "ok",
         "06.3": "ok",
+        "07.2": "ok",
+        "07.3": "ok",
     }
 
 
