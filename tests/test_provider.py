@@ -338,7 +338,7 @@ def test_a_model_that_falls_silent_took_too_long(monkeypatch: pytest.MonkeyPatch
 
     async def run() -> list[str]:
         model = ScriptedLlm([Script(steps=(Hang(),))])
-        async with served(model) as url, at(url) as silent:
+        async with asyncio.timeout(PATIENCE_S), served(model) as url, at(url) as silent:
             with pytest.raises(ResponderError, match="the model 'm' took too long"):
                 await written(silent)
         return [asked.outcome for asked in model.asked]

@@ -157,12 +157,13 @@ def test_a_request_that_a_newer_one_follows_at_once_costs_nothing(
     provider: Provider,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(step6, "SETTLE_S", 0.5)
+    monkeypatch.setattr(step6, "SETTLE_S", 1.0)
     with dial("call_settle") as ws:
         assert is_greeted(ws)
         ask(ws, 1, "Tell me a tale.")
         ws.send(json.dumps({"interaction_type": "ping_pong", "timestamp": 1}))
         assert heard(ws)["response_type"] == "ping_pong"  # so request 1 was read as well
+        assert is_quiet(ws)
         ask(ws, 2, "When do you open?")
         assert heard(ws) == frame(2, "We open ", is_last=False)
     assert [asked.said for asked in provider.model.asked] == ["When do you open?"]
@@ -215,11 +216,13 @@ def test_a_call_whose_line_broke_is_configured_again_and_not_greeted_again(
         assert heard(second) == frame(2, "We open ", is_last=False)
 
 
+@pytest.mark.parametrize("code", [1000, 1001])
 def test_a_call_that_was_hung_up_is_forgotten(
-    dial: Callable[[str], ClientConnection], server: Server
+    code: int, dial: Callable[[str], ClientConnection], server: Server
 ) -> None:
     with dial("call_over") as ws:
         assert is_greeted(ws)
+        ws.close(code)
     assert server.log.wait_for("call 'call_over': closed")
     assert "call_over" not in step6.greeted
 
