@@ -251,6 +251,34 @@ def test_a_call_that_could_not_be_greeted_will_be_when_it_comes_back(
     assert "call_vanished" not in step6.greeted
 
 
+def hangs_up_beside_a_heartbeat() -> WebSocket:
+    """A socket whose peer has hung up by the time that its last heartbeat is returned."""
+    ping = json.dumps({"interaction_type": "ping_pong", "timestamp": 1})
+    coming: list[Message] = [
+        {"type": "websocket.connect"},
+        {"type": "websocket.receive", "text": ping},
+        {"type": "websocket.disconnect", "code": 1000},
+    ]
+
+    async def receive() -> Message:
+        return coming.pop(0)
+
+    async def send(message: Message) -> None:
+        if len(coming) == 1 and message["type"] == "websocket.send":
+            raise OSError("the peer has gone")
+
+    return WebSocket({"type": "websocket"}, receive, send)
+
+
+def test_a_hang_up_that_crosses_a_heartbeat_is_one_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = step6.PatientClient(NO_MODEL)
+    asyncio.run(step6.hold_call(hangs_up_beside_a_heartbeat(), "call_crossed", client))
+    assert "call_crossed" not in step6.greeted
+    assert "Error" not in caplog.text
+
+
 @pytest.mark.parametrize("is_closed", [False, True])
 def test_an_answer_for_a_line_that_is_gone_ends_quietly(is_closed: bool) -> None:
     async def answer() -> None:

@@ -89,7 +89,8 @@ async def hold_call(ws: WebSocket, call_id: str, llm: InterruptibleClient) -> No
     try:
         await llm.open(ws, call_id)
         while (message := await ws.receive())["type"] == "websocket.receive":
-            await llm.take(parse(message.get("text")), ws)
+            with suppress(WebSocketDisconnect):  # the next message says how it ended
+                await llm.take(parse(message.get("text")), ws)
         if message["code"] in HUNG_UP:
             llm.forget(call_id)
     except BadFrame as bad:
