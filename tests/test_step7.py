@@ -266,6 +266,12 @@ def test_a_lost_action_is_told_to_the_model_once(model: ScriptedLlm, step: Serve
     assert record.disconnection_reason == "user_hangup"
 
 
+def test_a_model_that_has_spoken_needs_no_holding_line(model: ScriptedLlm, step: Server) -> None:
+    booked = Script(told="booked", steps=(Say("You are booked."),))
+    scripts = [booked, Script(steps=(Say("Let me see."), CallTool("book")))]
+    assert call_of(scripts, model, step, AT_TEN).turns[-1].heard == "Let me see. You are booked."
+
+
 def test_an_action_beside_a_booking_waits_for_its_result(model: ScriptedLlm, step: Server) -> None:
     both = Script(when="ten", steps=(CallTool("book"), CallTool("end_call")))
     record = call_of([*model.scripts[:3], both, *model.scripts[3:]], model, step, AT_TEN)
