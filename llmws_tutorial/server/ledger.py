@@ -19,7 +19,7 @@ from llmws_tutorial.server.log import cause, tell
 from llmws_tutorial.server.toolbox import Arguments, Tool
 from llmws_tutorial.server.turn import Note, Piece, Press, Turn
 
-MOST_CALLS: Final = 1000
+MOST_CALLS: Final = 10_000
 """How many calls are remembered; the oldest is forgotten first."""
 REMEMBERED_S: Final = 7200.0
 """How long a call is remembered after its last turn: the longest that there is (seconds)."""
