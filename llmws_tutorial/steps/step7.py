@@ -100,7 +100,7 @@ class Ledger(dict[str, asyncio.Task[str]]):
     ws: WebSocket
 
     async def use(self, call: Any) -> dict[str, str]:
-        """Run what a model calls, unless it has run already; the answer is what it is told."""
+        """Run what a model calls, unless it has run already; answer what it is told."""
         function = call["function"]
         function["arguments"] = canonical(function["arguments"])
         key = "{name} {arguments}".format(**function).casefold()
