@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -323,14 +324,16 @@ def test_a_server_that_was_stopped_is_not_checked() -> None:
 
 def test_an_interrupted_cell_gives_up_the_check() -> None:
     given_up = threading.Event()
+    stop = partial(signal.pthread_kill, threading.get_ident(), signal.SIGINT)
 
     async def check_for_ever() -> None:
-        signal.raise_signal(signal.SIGINT)  # what the stop button of a notebook sends
         try:
             await asyncio.Event().wait()
         finally:
             given_up.set()
 
+    button = threading.Timer(0.2, stop)  # the stop button, once the cell waits
+    button.start()
     with pytest.raises(KeyboardInterrupt):
         finish(check_for_ever())
     assert given_up.wait(5)

@@ -127,7 +127,7 @@ ledgers: dict[str, Ledger] = defaultdict(Ledger)
 
 
 class ActingClient(PatientClient):
-    """A response system that knows what its call has done, and ends a turn with an action."""
+    """A response system that knows what was done, and ends a turn with an action."""
 
     action = lost = ""  # what the latest answer ends with, and what the caller has spoken over
 
@@ -143,7 +143,7 @@ class ActingClient(PatientClient):
         ledgers.pop(call_id, None)
 
     def duties(self) -> str:
-        """Tell the model what it is for, what is done, and which action the caller cut off."""
+        """Tell the model what it is for, what is done, and which action was cut off."""
         self.lost, self.action = self.action or self.lost, ""
         ran = [f"{key}: {run.result() if run.done() else LATE}" for key, run in self.ledger.items()]
         return "\n".join(["", DUTIES, *ran, self.lost and LOST.format(self.lost)])
