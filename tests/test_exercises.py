@@ -333,9 +333,13 @@ def test_an_interrupted_cell_gives_up_the_check() -> None:
             given_up.set()
 
     button = threading.Timer(0.2, stop)  # the stop button, once the cell waits
-    button.start()
-    with pytest.raises(KeyboardInterrupt):
-        finish(check_for_ever())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as a kernel has it
+    try:
+        button.start()
+        with pytest.raises(KeyboardInterrupt):
+            finish(check_for_ever())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert given_up.wait(5)
 
 
