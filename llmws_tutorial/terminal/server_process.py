@@ -83,8 +83,8 @@ class ServerProcess:
         if self._process is None:
             return
         process, self._process = self._process, None
-        _signal(process, signal.SIGTERM)
         try:
+            _signal(process, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_S)
         finally:  # also for whoever presses Ctrl-C once more meanwhile
