@@ -196,8 +196,8 @@ async def answering(*replies: bytes) -> AsyncIterator[tuple[Provider, list[str]]
     waiting = list(replies)
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        came.append("open")
         await reader.readuntil(b"\r\n\r\n")
+        came.append("open")
         data = waiting.pop(0)
         writer.write(data)
         if not data:
