@@ -28,8 +28,10 @@ from llmws_tutorial.simulator.scripted_llm import ScriptedLlm
 
 STEPS: Final = ("00", "01", "02", "03", "04", "05", "06", "07")
 """The steps that have something to check."""
-FINISHED: Final = "04"
-"""The last step of the guide; step 00 shows what it leads to."""
+GUIDE: Final = "04"
+"""The last step of the guide."""
+FINISHED: Final = "07"
+"""The step whose server step 00 shows."""
 PATIENCE_S: Final = 3.0
 """How long to wait for something that must come; four times as long where a model hangs."""
 
@@ -79,7 +81,7 @@ def cases_of(step: str, model: ScriptedLlm | None = None) -> list[Case]:
     The guide's steps are held to the guide; from step 05 on, to today's protocol.
     """
     step = FINISHED if step == "00" else step
-    profile = Profile.GUIDE if step <= FINISHED else Profile.CURRENT
+    profile = Profile.GUIDE if step <= GUIDE else Profile.CURRENT
     cases = select(profile=profile)
     return [case for case in cases if case.step <= step and (model or Need.LLM not in case.needs)]
 
