@@ -6,7 +6,7 @@ PHRASES: Final = (
     "Hello, who is there?",
     "Can you hear me?",
     "Are you open on Sunday?",
-    "I would like an appointment tomorrow at ten.",
+    "May I come tomorrow at ten?",
     "No, wait, I meant Tuesday.",
     "That is all, thank you. Good bye.",
 )
