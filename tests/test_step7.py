@@ -327,11 +327,22 @@ def test_a_tool_that_gives_itself_up_gives_up_neither_turn_nor_server(
 
 
 def test_equal_arguments_run_once_in_whatever_form(model: ScriptedLlm, step: Server) -> None:
-    first = '{"day":"Monday", "time":"ten", "name":"ADA"}'
-    then = {"name": "Ada", "time": "Ten", "day": "monday"}
+    first = '{"day":"Monday", "time":"ten", "name":"ZOË"}'
+    then = {"name": "Zoë", "time": "Ten", "day": "monday"}
     once = Script(times=1, steps=(CallTool("book", first), CallTool("book", then)))
-    record = call_of([once], model, step, AT_TEN)
-    assert results(record) == ["booked for ADA: monday, ten"]
+    record = call_of([once], model, step, AT_TEN, Step(say="Thanks."))
+    assert results(record) == ["booked for ZOË: monday, ten"]
+    assert '"name": "zoë"' in model.asked[-1].request["messages"][0]["content"]
+
+
+def test_half_a_character_in_a_tools_arguments_costs_no_other_turn(
+    model: ScriptedLlm, step: Server
+) -> None:
+    half = r'{"day": "\ud800", "time": "ten", "name": "Ada"}'
+    once = Script(times=1, steps=(CallTool("book", half),))
+    record = call_of([once, *model.scripts], model, step, AT_TEN, Step(say="Goodbye."))
+    assert "did not work" in record.turns[1].heard
+    assert record.disconnection_reason == "agent_hangup"
 
 
 def test_a_call_that_is_over_is_forgotten(step: Server) -> None:

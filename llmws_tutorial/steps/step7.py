@@ -83,8 +83,8 @@ def collect(calls: dict[int, Any], delta: Any) -> None:
 
 def canonical(arguments: str) -> str:
     """Write arguments in the one form in which equal ones look equal."""
-    with suppress(BadFrame):
-        return json.dumps(parse(arguments), sort_keys=True)
+    with suppress(BadFrame, UnicodeError):  # half a character cannot be sent on
+        return json.dumps(parse(arguments), sort_keys=True, ensure_ascii=False).encode().decode()
     return "{}"
 
 
