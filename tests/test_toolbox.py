@@ -103,6 +103,8 @@ def test_the_function_gets_plain_values() -> None:
     assert run(Tool(greet), '{"name": 7}') == "7!"
     with pytest.raises(ToolError, match="times: Input should be a finite number"):
         run(Tool(greet), '{"name": "Ann", "times": NaN}')
+    with pytest.raises(ToolError, match="NaN and Infinity are not JSON"):
+        run(Tool(greet), '{"name": NaN}')
 
 
 def test_a_model_is_told_of_some_mistakes_at_once() -> None:

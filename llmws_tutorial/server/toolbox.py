@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from llmws_tutorial.errors import SetupError, ToolError
 from llmws_tutorial.server.prompt import Message
@@ -103,8 +103,11 @@ class Tool:
         arguments = arguments.strip() or "{}"
         try:
             read = self._arguments.model_validate_json(arguments)
+            from_json(arguments, allow_inf_nan=False)  # a text may be given as NaN: no JSON at all
         except ValidationError as error:
             raise ToolError(_problems(error)) from None
+        except ValueError:
+            raise ToolError("wrong arguments: NaN and Infinity are not JSON") from None
         values = {name: getattr(read, field) for field, name in self._names.items()}
         meant = _folded(read.model_dump(mode="json", by_alias=True))
         return Arguments(arguments, values, json.dumps(meant, sort_keys=True))
