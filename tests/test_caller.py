@@ -174,6 +174,31 @@ def test_patience_begins_anew_with_each_thing_that_the_agent_says() -> None:
     assert len(caller.lapses) == 1
 
 
+def test_the_rest_of_an_answer_whose_line_broke_is_waited_for_but_not_owed() -> None:
+    drop = {"drop_line": True, "after_words": 1}
+    caller, call = caller_who(drop, {"silent_s": 1}, {"say": "Hello?"}, patience_s=5), asked()
+    call.receive(part(1, "One moment. "))
+    run(caller, call, 30)
+    assert [begun.step.action for begun in caller.begun] == [
+        "drop_line",
+        "silent_s",
+        "say",
+        "hang_up",
+    ]
+    assert caller.lapses == ["the agent owed an answer for 5 s"]  # the answer to the hello
+
+
+def test_a_greeting_and_what_is_asked_again_are_owed_on_any_line() -> None:
+    caller, call = caller_who({"drop_line": True, "at_once": True}, patience_s=5), new_call()
+    run(caller, call, 6)
+    assert len(caller.lapses) == 1
+    caller = caller_who({"drop_line": True, "at_once": True}, patience_s=5)
+    caller.act(call := asked(asks_again_after_reconnect=True))
+    call.connected(again=True)
+    run(caller, call, 8)
+    assert len(caller.lapses) == 1
+
+
 def test_a_mute_agent_is_waited_for_as_long() -> None:
     caller, call = caller_who({"say": "Hello?"}, patience_s=5), new_call()
     run(caller, call, 6)

@@ -55,7 +55,8 @@ class Caller:
 
     Attributes:
         begun: the steps that were begun, in order.
-        lapses: where the agent owed something for longer than the caller's patience.
+        lapses: where the agent owed something for longer than the caller's patience; but not the
+            rest of an answer that the script broke the line of: nobody asks for it again.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Caller:
         self._patience_s = patience_s
         self._silent_until_s = 0.0
         self._owed_since_s: float | None = None
+        self._cut_off: Turn | None = None  # what was being answered when the script broke the line
 
     @property
     def has_script(self) -> bool:
@@ -132,7 +134,8 @@ class Caller:
         if step.at_once or call.is_callers_turn:
             return True
         if self._is_out_of_patience(call):
-            self.lapses.append(f"the agent owed an answer for {self._patience_s:g} s")
+            if call.answers.turns[-1] is not self._cut_off:
+                self.lapses.append(f"the agent owed an answer for {self._patience_s:g} s")
             return True
         turn = call.speaking
         return turn is not None and _has_said_enough(turn, step, call.now_s)
@@ -164,6 +167,8 @@ class Caller:
             self._silent_until_s = call.now_s + step.silent_s
         elif step.hang_up:
             call.hang_up()
+        elif step.drop_line and call.answers.response_id:  # a greeting is owed on any line
+            self._cut_off = call.answers.turns[-1]
         return _faults_of(step)
 
 
