@@ -18,6 +18,7 @@ from typing import Final
 
 from benchmarks.load import Cost
 from benchmarks.works import WORKS
+from llmws_tutorial.server.settings import MOST_CALLS
 
 ROOT: Final = Path(__file__).parent.parent
 NAMES: Final = ("ours", "plain", "bare", "ceiling")
@@ -140,6 +141,6 @@ def _load(name: str, server: Contestant, options: Options) -> Cost:
 
 
 def _environment() -> dict[str, str]:
-    """What the children see: no limit on calls, and nothing that traces them."""
+    """What the children see: as many calls as there may be, and nothing that traces them."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")}
-    return {**kept, "LLMWS_MAX_CALLS": "100000"}
+    return {**kept, "LLMWS_MAX_CALLS": str(MOST_CALLS)}

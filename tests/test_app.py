@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from llmws_tutorial.checks import run_checks
+from llmws_tutorial.errors import SetupError
 from llmws_tutorial.messages import AgentInterrupt, ConfigFields, read_response
 from llmws_tutorial.notebook import Server, serve
 from llmws_tutorial.server import (
@@ -30,6 +31,7 @@ from llmws_tutorial.server import (
     create_app,
 )
 from llmws_tutorial.server.session import EXCUSE
+from llmws_tutorial.server.settings import ModelSettings
 from llmws_tutorial.simulator import place_call
 
 PATIENCE_S = 5.0
@@ -843,6 +845,22 @@ def test_settings_come_from_the_environment_and_exported_ones_win(
     (tmp_path / ".env").write_text("LLMWS_MAX_CALLS=5\nLLMWS_SECRET=from-file\nOTHER=1\n")
     monkeypatch.setenv("LLMWS_SECRET", "exported")
     assert (Settings().max_calls, Settings().secret) == (5, "exported")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("LLMWS_MAX_CALLS", "10001", "expected it to be less than or equal to 10000"),
+        ("LLMWS_SETTLE_S", "soon", "expected it to be a valid number"),
+        ("LLMWS_BUDGET", "3", "expected it to be greater than or equal to 400"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_told_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, problem: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SetupError, match=f"^{variable} is '{value}', {problem}"):
+        (ModelSettings if variable == "LLMWS_BUDGET" else Settings)()
 
 
 def test_nothing_is_asked_for_when_the_configuration_says_so() -> None:

@@ -180,7 +180,7 @@ def test_calls_are_forgotten_after_the_longest_call_and_what_they_run_is_stopped
 
 
 def test_of_too_many_calls_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "MOST_CALLS", 2)
+    monkeypatch.setattr(ledger, "MOST_REMEMBERED", 2)
 
     async def run() -> None:
         kept = Ledger()

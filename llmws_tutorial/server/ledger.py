@@ -16,11 +16,12 @@ from llmws_tutorial.errors import ToolError
 from llmws_tutorial.messages import Entry, ToolCallInvocation, ToolCallResult, Utterance
 from llmws_tutorial.server.actions import Act
 from llmws_tutorial.server.log import cause, tell
+from llmws_tutorial.server.settings import MOST_CALLS
 from llmws_tutorial.server.toolbox import Arguments, Tool
 from llmws_tutorial.server.turn import Note, Piece, Press, Turn
 
-MOST_CALLS: Final = 10_000
-"""How many calls are remembered; the oldest is forgotten first."""
+MOST_REMEMBERED: Final = 10 * MOST_CALLS
+"""How many calls are remembered, with those that are over; the oldest is forgotten first."""
 REMEMBERED_S: Final = 7200.0
 """How long a call is remembered after its last turn: the longest that there is (seconds)."""
 MOST_RUNS: Final = 100
@@ -237,7 +238,7 @@ class Ledger:
         memory = self._calls.setdefault(call_id, CallMemory())
         memory.used_s = now_s
         self._calls.move_to_end(call_id)
-        while len(self._calls) > MOST_CALLS or now_s - self._oldest().used_s > REMEMBERED_S:
+        while len(self._calls) > MOST_REMEMBERED or now_s - self._oldest().used_s > REMEMBERED_S:
             for run in self._calls.popitem(last=False)[1].runs:
                 run.give_up()
         return memory

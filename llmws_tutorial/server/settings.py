@@ -1,11 +1,16 @@
 """What can be set from outside: environment variables first, then ``.env``."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from dotenv import find_dotenv
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from llmws_tutorial.errors import SetupError
+
+MOST_CALLS: Final = 10_000
+"""How many calls at once a server can be set to: what was done in more could not be remembered."""
 MESSAGE_BYTES: Final = 2**20
 """The longest message unless told otherwise: an hour's transcript fits, with word times."""
 BUDGET: Final = 24_000
@@ -14,14 +19,25 @@ LEAST_BUDGET: Final = 400
 """The smallest budget that holds the notes to a model and some words."""
 
 
-class Settings(BaseSettings):
+class _FromOutside(BaseSettings):
+    """Settings that say which variable does not fit, and why."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            prefix = self.model_config["env_prefix"]
+            raise SetupError("; ".join(_problems(error, prefix))) from None
+
+
+class Settings(_FromOutside):
     """Limits and switches of a server; ``LLMWS_MAX_CALLS=50`` sets ``max_calls``.
 
     Attributes:
         secret: a path segment before the call id that callers must know; empty wants none.
         hosts: names, with commas between, that this server is called by; with neither a secret nor
             a name here, only this machine's own (127.0.0.1, localhost) are answered.
-        max_calls: calls at once; more are refused with HTTP 503.
+        max_calls: calls at once, at most `MOST_CALLS`; more are refused with HTTP 503.
         message_bytes: the longest message that ``llmws serve`` takes: an hour's transcript fits.
         first_piece_s: how long a responder may take to its first piece (seconds).
         next_piece_s: how long it may take from piece to piece (seconds).
@@ -37,7 +53,7 @@ class Settings(BaseSettings):
 
     secret: str = ""
     hosts: str = ""
-    max_calls: int = Field(default=1000, ge=1)
+    max_calls: int = Field(default=1000, ge=1, le=MOST_CALLS)
     message_bytes: int = Field(default=MESSAGE_BYTES, ge=2**16)
     first_piece_s: float = Field(default=8.0, gt=0)
     next_piece_s: float = Field(default=15.0, gt=0)
@@ -48,7 +64,7 @@ class Settings(BaseSettings):
     logs_transcripts: bool = False
 
 
-class ModelSettings(BaseSettings):
+class ModelSettings(_FromOutside):
     """Which model speaks, and where; what is empty counts as not set.
 
     ``.env`` is looked for in this folder and in those above it, so that notebooks find it.
@@ -71,3 +87,12 @@ class ModelSettings(BaseSettings):
     def __init__(self, **values: Any) -> None:
         """Take what is given, then the environment, then the ``.env`` that is found."""
         super().__init__(_env_file=find_dotenv(usecwd=True) or None, **values)
+
+
+def _problems(error: ValidationError, prefix: str) -> Iterator[str]:
+    """Each setting that does not fit, by the name of its variable."""
+    for problem in error.errors():
+        name = str(problem["loc"][0]).upper()
+        variable = name if name.startswith(("LLMWS_", "OPENAI_")) else f"{prefix}{name}"
+        expected = problem["msg"].replace("Input should be", "expected it to be")
+        yield f"{variable} is {problem['input']!r:.80}, {expected}"
