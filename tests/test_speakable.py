@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from llmws_tutorial.server.speakable import Speakable
 
-TEXTS = st.text("ab1 *_#`\n-.😀\t•", max_size=8)
+TAGS = ["<think>", "</think>", "<tool_call>", "</tool_call>", "<", "thi"]
+TEXTS = st.text("ab1 *_#`\n-.😀\t•", max_size=8) | st.sampled_from(TAGS)
 
 
 def spoken(*pieces: str) -> str:
@@ -26,6 +27,10 @@ def spoken(*pieces: str) -> str:
         ("Fine\N{HEAVY BLACK HEART}\ufe0f\N{MAN}\u200d\N{STAFF OF AESCULAPIUS}!", "Fine!"),
         ("Done.\n", "Done."),
         ("One.\n\nTwo.", "One. Two."),
+        ("<think>\nHm,\n</think>Yes.", "Yes."),
+        ('Well. <tool_call>{"name": "book"}</tool_call> Now?', "Well.  Now?"),
+        ('Well.\n<tool_call>{"name": "book", ', "Well. "),
+        ("<think>One.</think>So.<think>Two", "So."),
     ],
 )
 def test_marks_that_nobody_says_are_gone(written: str, said: str) -> None:
@@ -35,7 +40,10 @@ def test_marks_that_nobody_says_are_gone(written: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["5*3 is 15", "snake_case", "press #1", "dial *67", "press * now", "well - no", "twenty-four"],
+    [
+        *("5*3 is 15", "snake_case", "press #1", "dial *67", "press * now", "well - no"),
+        *("twenty-four", "1 < 2", "<b> and <thinking>", "</think>"),
+    ],
 )
 def test_what_may_have_a_meaning_stays(written: str) -> None:
     assert spoken(written) == spoken(*written) == written

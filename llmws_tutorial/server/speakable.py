@@ -1,20 +1,25 @@
 """What a model writes and nobody can say: taken out on the way, piece by piece.
 
 Only what is certain goes: marks of markdown at the edges of words and lines, code marks, emoji, and
-line breaks. "5*3", "snake_case", "press #1" and "*67" stay as they are.
+line breaks; and what some models write into their text between tags, thoughts and calls of tools.
+"5*3", "snake_case", "press #1" and "*67" stay as they are.
 """
 
 import re
 from typing import Final
 
 _UNSPEAKABLE: Final = re.compile(
-    r"(?P<line>\n\s*(?:(?:#{1,6}|[-*•])[ \t]+)?)"  # a new line, and the mark of a heading or item
+    r"(?s:<(?P<tag>think|tool_call)>.*?(?:</(?P=tag)>|\Z))"
+    r"|(?P<line>\n\s*(?:(?:#{1,6}|[-*•])[ \t]+)?)"  # a new line, and the mark of a heading or item
     r"|\*\*+|__+|`+"
     r"|[\u200d\ufe0f\u2600-\u27bf\U0001f000-\U0001faff]+"
     r"|(?<![^\s(\"'])[*_](?=[^\W\d_])"  # *emphasis* begins
     r"|(?<=[^\W\d_])[*_](?!\w)|(?<=[.,;:!?])[*_](?!\w)"  # ... and ends
 )
-_UNDECIDED: Final = re.compile(r"\n\s*(?:#{0,6}|[-*•])[ \t]*\Z|[*_]+\Z")
+_UNDECIDED: Final = re.compile(
+    r"\n\s*(?:#{0,6}|[-*•])[ \t]*\Z|[*_]+\Z"
+    r"|<[a-z_]{0,9}\Z|(?s:<(?P<tag>think|tool_call)>(?:(?!</(?P=tag)>).)*\Z)"
+)
 """The end of a text that means this or that, depending on what comes next."""
 
 
