@@ -1,5 +1,7 @@
 """What nobody can say is taken out, wherever the text is cut into pieces."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,7 @@ def spoken(*pieces: str) -> str:
         ("*Really?* Yes.", "Really? Yes."),
         ("Fine 😀, thanks", "Fine , thanks"),
         ("Fine\N{HEAVY BLACK HEART}\ufe0f\N{MAN}\u200d\N{STAFF OF AESCULAPIUS}!", "Fine!"),
+        ("Fine \ud83d\ude00, \ud83dthanks", "Fine , thanks"),
         ("Done.\n", "Done."),
         ("One.\n\nTwo.", "One. Two."),
         ("<think>\nHm,\n</think>Yes.", "Yes."),
@@ -52,6 +55,14 @@ def test_what_may_have_a_meaning_stays(written: str) -> None:
 @given(st.lists(TEXTS))
 def test_it_does_not_matter_how_a_text_is_cut(pieces: list[str]) -> None:
     assert spoken(*pieces) == spoken("".join(pieces))
+
+
+def test_a_thought_without_an_end_costs_no_more_with_every_word() -> None:
+    speakable = Speakable()
+    began_s = time.process_time()
+    assert "".join(map(speakable.take, ["Well. <think>", *["And so on. "] * 20_000])) == "Well. "
+    assert time.process_time() - began_s < 5  # all of it each time would take minutes
+    assert speakable.take("</thi") + speakable.take("nk>Yes.") == "Yes."
 
 
 @given(st.text("abc .,?!'", max_size=40))

@@ -12,15 +12,15 @@ _UNSPEAKABLE: Final = re.compile(
     r"(?s:<(?P<tag>think|tool_call)>.*?(?:</(?P=tag)>|\Z))"
     r"|(?P<line>\n\s*(?:(?:#{1,6}|[-*•])[ \t]+)?)"  # a new line, and the mark of a heading or item
     r"|\*\*+|__+|`+"
-    r"|[\u200d\ufe0f\u2600-\u27bf\U0001f000-\U0001faff]+"
+    r"|[\u200d\ufe0f\u2600-\u27bf\U0001f000-\U0001faff\ud800-\udfff]+"  # also halves
     r"|(?<![^\s(\"'])[*_](?=[^\W\d_])"  # *emphasis* begins
     r"|(?<=[^\W\d_])[*_](?!\w)|(?<=[.,;:!?])[*_](?!\w)"  # ... and ends
 )
 _UNDECIDED: Final = re.compile(
-    r"\n\s*(?:#{0,6}|[-*•])[ \t]*\Z|[*_]+\Z"
-    r"|<[a-z_]{0,9}\Z|(?s:<(?P<tag>think|tool_call)>(?:(?!</(?P=tag)>).)*\Z)"
+    r"(?s:<(?P<tag>think|tool_call)>.*?(?P<end></(?P=tag)>|\Z))|<[a-z_]{0,9}\Z"
+    r"|\n\s*(?:#{0,6}|[-*•])[ \t]*\Z|[*_]+\Z"
 )
-"""The end of a text that means this or that, depending on what comes next."""
+"""The end of a text that means this or that, depending on what comes next, unless its tag ends."""
 
 
 class Speakable:
@@ -33,9 +33,14 @@ class Speakable:
     def take(self, text: str) -> str:
         """Take a piece; the result is what can be spoken by now."""
         text = self._before + self._held + text
-        undecided = _UNDECIDED.search(text)
+        undecided = next((at for at in _UNDECIDED.finditer(text) if not at["end"]), None)
         end = max(undecided.start(), 1) if undecided else len(text)
         self._held = text[end:]
+        if undecided and undecided["tag"]:
+            tag = (
+                f"<{undecided['tag']}>"  # thoughts may be long; their last characters may end them
+            )
+            self._held = tag + self._held.removeprefix(tag)[-len(tag) :]
         return self._decide(text[:end])
 
     def end(self) -> str:
