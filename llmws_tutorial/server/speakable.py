@@ -37,9 +37,8 @@ class Speakable:
         end = max(undecided.start(), 1) if undecided else len(text)
         self._held = text[end:]
         if undecided and undecided["tag"]:
-            tag = (
-                f"<{undecided['tag']}>"  # thoughts may be long; their last characters may end them
-            )
+            tag = f"<{undecided['tag']}>"
+            # a thought may be long: only its last characters may be half of what ends it
             self._held = tag + self._held.removeprefix(tag)[-len(tag) :]
         return self._decide(text[:end])
 
