@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any, Final
 
+import httpcore2  # noqa: F401 - httpx2 loads it late, and a run of pytest in here would unload it
 import pytest
 
 from llmws_tutorial import pytest_plugin
