@@ -13,7 +13,7 @@ import uvicorn
 from llmws_tutorial.server import DummyResponder, Settings, create_app
 from llmws_tutorial.server.listener import configure
 
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 30.0
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 HOST: Final = "HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 ROOT: Final = f"GET / {HOST}"
@@ -35,7 +35,7 @@ class Listening:
 
     def __init__(self, app: Any, **options: Any) -> None:
         options = {"log_config": None, "interface": "asgi3", "lifespan": "off", **options}
-        self._server = uvicorn.Server(configure(app, drain_s=1, **options))
+        self._server = uvicorn.Server(configure(app, **{"drain_s": 1, **options}))
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self.url = f"ws://127.0.0.1:{self.port}/llm-websocket/c1"

@@ -33,8 +33,10 @@ from llmws_tutorial.server import (
 from llmws_tutorial.server.session import EXCUSE
 from llmws_tutorial.server.settings import ModelSettings
 from llmws_tutorial.simulator import place_call
+from tests.calling import calling as calling_in_memory
+from tests.virtual_time import run_virtually
 
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
 QUICK = Settings(first_piece_s=0.2, next_piece_s=0.2, facts_s=0.1)
 
 
@@ -249,17 +251,31 @@ def test_a_burst_of_coroutines_leaves_none_unawaited() -> None:
     gc.collect()  # a coroutine that nobody awaited would warn here, and a warning is an error
 
 
-def test_hanging_up_ends_the_generation_within_a_tenth_of_a_second() -> None:
+def test_hanging_up_ends_the_generation() -> None:
     responder = Endless()
     with serving(responder) as server:
         with dialled(server) as ws:
             ask(ws, 1)
             while received(ws).get("content") != "la ":
                 pass
-            said = responder.said
         until(server, 'llmws_turns_total{ended="cancelled",kind="response"}', 1)
     assert (responder.running, responder.ended) == (0, [1])
-    assert responder.said - said <= 10, "it makes one piece every 10 ms"
+
+
+def test_a_generation_has_ended_before_the_next_piece_of_it() -> None:
+    async def hang_up() -> tuple[float, float]:
+        responder = Endless()
+        async with calling_in_memory(responder) as caller:
+            await caller.say("Sing!")
+            await caller.hear(content="la ")
+            said, at_s = responder.said, asyncio.get_running_loop().time()
+        while responder.running:  # noqa: ASYNC110 - whoever generates tells nothing of its end
+            await asyncio.sleep(0.001)
+        return responder.said - said, asyncio.get_running_loop().time() - at_s
+
+    pieces, took_s = run_virtually(hang_up())
+    assert pieces <= 1
+    assert took_s <= 0.01, "it makes one piece every 10 ms"
 
 
 @pytest.mark.refuses_to_end
@@ -424,7 +440,8 @@ def test_a_greeting_awaits_the_facts_of_the_call() -> None:
         return f"Hello {turn.facts.retell_llm_dynamic_variables.get('name', 'you')}."
 
     details = {"call": {"retell_llm_dynamic_variables": {"name": "Anna"}}}
-    with serving(greet, awaits_facts=True, settings=QUICK) as server, dialled(server) as ws:
+    patient = Settings(facts_s=PATIENCE_S)
+    with serving(greet, awaits_facts=True, settings=patient) as server, dialled(server) as ws:
         assert received(ws)["config"] == {"auto_reconnect": True, "call_details": True}
         ws.send(json.dumps({"interaction_type": "call_details", **details}))
         assert received(ws)["content"] == "Hello Anna."
@@ -599,11 +616,11 @@ def test_too_many_calls_are_refused_and_the_others_go_on() -> None:
 
 
 def test_a_call_that_lasts_too_long_is_hung_up() -> None:
-    with calling(DummyResponder(), settings=Settings(call_s=0.2)) as ws:
-        with pytest.raises(ConnectionClosed) as closed:
-            received(ws)
-        assert closed.value.rcvd
-        assert closed.value.rcvd.code == 1000
+    with serving(DummyResponder(), settings=Settings(call_s=0.2)) as server, dialled(server) as ws:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                received(ws)
+        assert ws.close_code == 1000
 
 
 def test_a_message_out_of_turn_reaches_the_call() -> None:
@@ -682,9 +699,9 @@ def test_a_transcript_of_ten_thousand_utterances_stalls_nobody() -> None:
         inbox.put_nowait({"type": "websocket.receive", "text": text})
         heard = ""
         while "I read 10000." not in heard:
-            began = time.perf_counter()
+            began = time.thread_time()  # what others do on this machine is not counted
             await asyncio.sleep(0)  # as another call would wait for its turn
-            longest = max(longest, time.perf_counter() - began)
+            longest = max(longest, time.thread_time() - began)
             heard += "" if outbox.empty() else outbox.get_nowait().get("text", "")
         inbox.put_nowait({"type": "websocket.disconnect", "code": 1000, "reason": ""})
         await call

@@ -24,7 +24,7 @@ from tests.wrong_servers import CONFIG, LatePings, Mute, Polite, frame
 
 HELLO: Final = Step(say="Hello?")
 DROP: Final = Step(drop_line=True)
-PATIENCE_S: Final = 8.0
+PATIENCE_S: Final = 30.0
 LATER_S: Final = 0.3
 
 
@@ -46,12 +46,16 @@ def act(
     return record
 
 
-def hold(handler: Handler, seconds: float, **options: Any) -> CallRecord:
-    """Hold the line for so long, and say nothing."""
+def hold(handler: Handler, until: Callable[[CallRecord], bool] | None = None) -> CallRecord:
+    """Hold the line until something is so, or for a moment, and say nothing."""
 
     async def run() -> CallRecord:
-        async with served(handler) as url, dialer.dial(url, **options) as line:
-            await asyncio.sleep(seconds)
+        async with served(handler) as url, dialer.dial(url) as line:
+            if until is None:
+                await asyncio.sleep(LATER_S)
+            else:
+                async with asyncio.timeout(PATIENCE_S):
+                    await line.until(lambda: until(line.record))
         return line.record
 
     return asyncio.run(run())
@@ -91,15 +95,21 @@ class Recorder(Polite):
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Heartbeats so fast that a test sees some."""
     monkeypatch.setattr(keepalive, "PING_S", 0.05)
+
+
+@pytest.fixture
+def impatient(hurried: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heartbeats that are soon missed."""
     monkeypatch.setattr(keepalive, "PATIENCE_S", 0.4)
 
 
 @pytest.mark.usefixtures("hurried")
 def test_heartbeats_go_round_and_are_timed() -> None:
-    record = hold(Polite(), LATER_S)
+    started = time.monotonic()
+    record = hold(Polite(), lambda record: len(record.round_trips_ms) == 2)
     assert len(sent(record, "ping_pong")) >= 2
-    assert len(record.round_trips_ms) >= 2
-    assert all(0 < took_ms < 200 for took_ms in record.round_trips_ms)
+    assert all(took_ms > 0 for took_ms in record.round_trips_ms)
+    assert sum(record.round_trips_ms) < 1000 * (time.monotonic() - started)
     assert (record.connections, record.dropped) == (1, [])
 
 
@@ -109,8 +119,8 @@ def test_a_heartbeat_with_another_timestamp_is_noted_and_shows_that_the_line_liv
         async def pong(self, ws: ServerConnection, timestamp: int) -> None:
             await super().pong(ws, timestamp + 1)
 
-    record = hold(Wrong(), 2 * LATER_S)
-    assert notes(record).count("a heartbeat with a timestamp that was not sent") >= 2
+    odd = "a heartbeat with a timestamp that was not sent"
+    record = hold(Wrong(), lambda record: notes(record).count(odd) == 2)
     assert (record.connections, record.round_trips_ms) == (1, [])
 
 
@@ -121,13 +131,13 @@ def test_nobody_gets_heartbeats_who_did_not_ask_or_asks_no_more() -> None:
             await ws.send(CONFIG)
             await ws.send(json.dumps({"response_type": "config", "config": {}}))
 
-    assert sent(hold(Undecided(), LATER_S), "ping_pong") == []
-    assert sent(hold(Mute(), LATER_S), "ping_pong") == []
+    assert sent(hold(Undecided()), "ping_pong") == []
+    assert sent(hold(Mute()), "ping_pong") == []
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("impatient")
 def test_a_line_whose_heartbeat_stops_is_dialled_twice_more_and_then_lost() -> None:
-    record = hold(LatePings(None), 2.0)
+    record = hold(LatePings(None), lambda _: False)  # until the call is over
     assert record.disconnection_reason == "error_llm_websocket_lost_connection"
     assert (record.connections, record.close_code) == (3, 1006)
     assert notes(record).count("the connection is lost; the platform dials again") == 2
@@ -170,8 +180,18 @@ def test_a_config_that_is_remembered_goes_on_with_the_heartbeat() -> None:
 
     server = Once()
     record = dialer.new_record(choices=Choices(remembers_config=True))
-    act(server, DROP, Step(silent_s=LATER_S), record=record, speed=1.0)
-    assert len([message for message in server.got[1] if "timestamp" in message]) >= 2
+
+    async def run() -> None:
+        caller = Caller([DROP, Step(silent_s=PATIENCE_S)])
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            served(server) as url,
+            dialer.dial(url, record, caller) as line,
+        ):
+            await line.until(lambda: [len(got) for got in server.got[1:]] == [2])
+
+    asyncio.run(run())
+    assert ["timestamp" in message for message in server.got[1]] == [True, True]
 
 
 def test_details_are_sent_after_each_config() -> None:
@@ -217,8 +237,9 @@ def drive(
 
 
 async def after_two_requests(record: CallRecord) -> None:
+    while record.call.response_id < 2:  # noqa: ASYNC110 - nothing is told while the line is down
+        await asyncio.sleep(0.01)
     await asyncio.sleep(LATER_S)
-    assert record.call.response_id == 2
 
 
 AT_ONCE: Final = Step(say="Hello!", at_once=True)
@@ -315,7 +336,7 @@ def test_nothing_is_sent_again_before_anything_was_asked() -> None:
     assert "" not in [frame.data for frame in record.frames]
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("impatient")
 def test_a_slow_line_holds_everything_back_for_seconds_of_the_call() -> None:
     record = act(Polite(), Step(slow_s=1.0), HELLO, speed=1.0)
     slow_s = next(line.at_s for line in record.log if line.text == "fault: slow")
@@ -327,7 +348,7 @@ def test_a_slow_line_holds_everything_back_for_seconds_of_the_call() -> None:
 def test_a_slow_line_is_no_slower_without_a_pace() -> None:
     started = time.monotonic()
     record = act(Polite(), Step(slow_s=5.0), Step(silent_s=6.0), HELLO)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert record.transcript[-1].content == "Yes."
 
 
@@ -337,10 +358,10 @@ def test_a_caller_hangs_up_at_once_though_the_line_is_slow() -> None:
             for _ in range(50):
                 await ws.send(json.dumps({"response_type": "metadata", "metadata": {}}))
 
-    started = time.monotonic()
-    steps = [HELLO, Step(slow_s=60.0, at_once=True), Step(silent_s=0.3, at_once=True)]
-    act(Chatty(), *steps, Step(hang_up=True, at_once=True), speed=20.0)
-    assert time.monotonic() - started < 3
+    slow = Step(slow_s=20.0 * 2 * PATIENCE_S, at_once=True)
+    steps = [HELLO, slow, Step(silent_s=0.3, at_once=True), Step(hang_up=True, at_once=True)]
+    record = act(Chatty(), *steps, speed=20.0)
+    assert record.disconnection_reason == "user_hangup"
 
 
 def deaf(is_deaf: asyncio.Event, release: asyncio.Event) -> Handler:
@@ -391,7 +412,7 @@ def test_a_caller_leaves_a_server_that_reads_nothing(monkeypatch: pytest.MonkeyP
             calling = asyncio.ensure_future(dialer.act(url, record, Caller([HUGE]), speed=UNPACED))
             await asyncio.sleep(LATER_S)
             calling.cancel()
-            await asyncio.wait([calling], timeout=2)
+            await asyncio.wait([calling], timeout=PATIENCE_S)
             release.set()
             assert calling.cancelled()
         return record
@@ -549,7 +570,7 @@ def test_a_server_that_does_not_close_its_end_holds_nobody(
     async def run() -> CallRecord:
         record, release = dialer.new_record(), asyncio.Event()
         async with served(deaf(asyncio.Event(), release)) as url:
-            await asyncio.wait_for(dialer.act(url, record, Caller([]), speed=UNPACED), 2)
+            await asyncio.wait_for(dialer.act(url, record, Caller([]), speed=UNPACED), PATIENCE_S)
             release.set()
         return record
 

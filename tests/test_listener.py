@@ -140,14 +140,17 @@ def test_the_reason_of_a_close_survives_what_was_still_on_its_way(stack: Any) ->
 def test_a_bad_frame_before_the_call_is_accepted_ends_it(
     stack: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    is_bad = threading.Event()
+
     async def slow(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.sleep(0.3)
+        await asyncio.to_thread(is_bad.wait, PATIENCE_S)
         await accepting(scope, receive, send)
 
     with listening(slow, **stack) as server:
         peer = server.dial(UPGRADE.format("c1") + "\r\n")
         until(lambda: any(hasattr(connection, "queue") for connection in server.connections))
         peer.socket.sendall(b"\xff\xff")
+        is_bad.set()
         peer.rest()
         until(lambda: not server.connections)
     assert "Traceback" not in caplog.text
@@ -300,9 +303,10 @@ def test_a_peer_that_resets_during_the_handshake_is_no_error(
     stack: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def late(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.sleep(0.2)
+        await asyncio.to_thread(is_reset.wait, PATIENCE_S)
         await app(scope, receive, send)
 
+    is_reset = threading.Event()
     app = create_app(DummyResponder(), settings=Settings())
     with caplog.at_level(logging.INFO), listening(late, **stack) as server:
         peer = server.dial(UPGRADE.format("c1") + "\r\n")
@@ -310,6 +314,7 @@ def test_a_peer_that_resets_during_the_handshake_is_no_error(
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.socket.close()
         until(lambda: not server.connections)
+        is_reset.set()
         until(lambda: not server.tasks)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
     assert "'c1'" not in caplog.text, "no call was held"
@@ -412,14 +417,17 @@ def test_a_call_that_is_not_accepted_yet_is_refused_when_the_server_stops(stack:
 
 @pytest.mark.parametrize("is_hung_up", [False, True])
 def test_an_answer_may_end_before_the_server_stops(stack: Any, is_hung_up: bool) -> None:
+    may_end = threading.Event()
+
     async def slow(turn: Turn) -> Any:
         yield "Well. "
         if turn.kind != "begin":
-            await asyncio.sleep(0.4)
+            while not may_end.is_set():  # noqa: ASYNC110 - it is set in another thread
+                await asyncio.sleep(0.01)
             yield "That is all."
 
     app = create_app(slow, settings=Settings())
-    with listening(app, **stack) as server:
+    with listening(app, drain_s=PATIENCE_S, **stack) as server:
         peer, idle = server.call("c1"), server.call("c2")
         peer.send(TEXT, asked(1))
         while b'"response_id":1' not in peer.read()[1]:
@@ -434,6 +442,7 @@ def test_an_answer_may_end_before_the_server_stops(stack: Any, is_hung_up: bool)
             peer.send(CLOSE, (1000).to_bytes(2))
             assert peer.close_code() == 1000
         else:
+            may_end.set()
             assert b"That is all." in peer.read()[1]
             assert b'"content_complete":true' in peer.read()[1]
             assert peer.close_code() == 1012

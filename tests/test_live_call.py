@@ -21,7 +21,7 @@ from tests.sockets import Handler, free_port, served
 from tests.wrong_servers import Mute, Polite, frame
 
 FAST = 100.0
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
 Talk = Callable[["Followed"], Awaitable[Any]]
 
 

@@ -36,7 +36,7 @@ from tests.scripted_provider import provider_of
 from tests.test_cli import child, complaint, llmws, press_ctrl_c, read_until
 
 QUICK = Settings(first_piece_s=0.3, next_piece_s=0.3)
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
 WORDLESS = 'data: {"id": "1", "choices": [{"index": 0, "delta": {}}]}'
 SECRET = 'data: {"error": {"message": "a secret", "code": "too_much"}}'
 

@@ -28,7 +28,7 @@ from llmws_tutorial.simulator.scripted_llm import (
     Wait,
 )
 
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 30.0
 SOON_S: Final = 1.0
 TOOLS: Final[Any] = [
     {

@@ -23,7 +23,7 @@ from llmws_tutorial.simulator.scripted_llm import (
     Wait,
 )
 
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 30.0
 TOOLS: Final = [
     {"type": "function", "function": {"name": name}} for name in ("book", "end_call", "end_all")
 ]

@@ -121,7 +121,7 @@ def test_a_server_that_does_not_mind_is_ended(
         f"pathlib.Path({str(told)!r}).write_text(str(os.getpid())); time.sleep(60)"
     )
     monkeypatch.setattr(server_process, "START_S", 1.5)
-    said = failing(shlex.join([sys.executable, "-c", stubborn]))
+    said = failing(shlex.join([sys.executable, "-IS", "-c", stubborn]))
     assert said.startswith("the server takes no calls 1.5 s after it was started: cannot call")
     with pytest.raises(ProcessLookupError):
         os.kill(int(told.read_text()), signal.SIG_DFL)
@@ -180,7 +180,7 @@ def test_a_second_ctrl_c_ends_a_stubborn_server_at_once(tmp_path: Path) -> None:
             await process.start()
 
     transport = Sockets(f"ws://127.0.0.1:{free_port()}/")
-    process = ServerProcess(shlex.join([sys.executable, "-c", stubborn]), transport, {})
+    process = ServerProcess(shlex.join([sys.executable, "-IS", "-c", stubborn]), transport, {})
     with pytest.raises(KeyboardInterrupt), process, contextlib.suppress(TimeoutError):
         asyncio.run(run(process))
     pid = int(told.read_text())

@@ -27,7 +27,7 @@ from llmws_tutorial.simulator.scripted_llm import (
     Wait,
 )
 from llmws_tutorial.steps import step5
-from tests.test_steps import GREETING, Running, closing, heard, is_quiet, request
+from tests.test_steps import GREETING, PATIENCE_S, Running, closing, heard, is_quiet, request
 
 ASKED: Final = "Are you open on Sunday?"
 
@@ -158,13 +158,13 @@ def test_who_has_hung_up_is_not_paid_for(
     model.add(Script(steps=story))
 
     async def leave_early() -> None:
-        async with asyncio.timeout(5), dial(url, speed=50) as line:
-            await line.listen(5)
+        async with asyncio.timeout(PATIENCE_S), dial(url, speed=50) as line:
+            await line.listen(PATIENCE_S)
             await line.say("Tell me a story.")
             await line.until(lambda: bool(line.record.turns[-1].sent))
 
     asyncio.run(leave_early())
-    assert ended.get(timeout=5).outcome == "aborted"
+    assert ended.get(timeout=PATIENCE_S).outcome == "aborted"
     assert len(model.asked) == 1
 
 
@@ -253,7 +253,7 @@ def test_the_checks_of_the_step_pass(url: str, model: ScriptedLlm) -> None:
 def test_it_runs_as_its_docstring_says(model: ScriptedLlm, tmp_path: Path) -> None:
     model.add(Script(steps=(Say("Yes."), Say(" From ten."))))
     running = Running(5, tmp_path / "log")
-    with urlopen(f"http://{running.address}/", timeout=5) as page:
+    with urlopen(f"http://{running.address}/", timeout=PATIENCE_S) as page:
         assert page.read() == b"Hello World!"
     with running.dial() as ws:
         assert heard(ws) == GREETING

@@ -37,7 +37,7 @@ ADA: Final = "Ada Lovelace"
 BOOKED: Final = f"booked for {ADA}: {TOMORROW}"
 CROSSED: Final = re.compile(r"response_id \d+ is not the latest one, \d+|the call is over")
 MOMENT_S: Final = 0.3
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 30.0
 QUICK: Final = Manner(speed=60)
 NOTES: Final = ("tool_call_invocation", "tool_call_result")
 AT_TEN: Final = Step(say="Tomorrow at ten, please.")

@@ -31,7 +31,7 @@ GREETING: Final = {
     "content_complete": True,
     "end_call": False,
 }
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 30.0
 MOMENT_S: Final = 0.2
 NOT_JSON: Final = ("Hello", "", "{", "NaN", '{"response_id": Infinity}', "[" * 100_000)
 NOT_AN_OBJECT: Final = ("null", "[]", "1", '"response_required"', "true")
@@ -54,7 +54,8 @@ class Running:
         self._log = log
 
     def dial(self, call_id: str = "call_1") -> ClientConnection:
-        return connect(f"ws://{self.address}/llm-websocket/{call_id}", proxy=None)
+        url = f"ws://{self.address}/llm-websocket/{call_id}"
+        return connect(url, proxy=None, open_timeout=PATIENCE_S)
 
     def stop(self) -> str:
         """End the server; the result is everything that it logged."""

@@ -133,7 +133,7 @@ class CallPage:
         noted: list[tuple[str, float, dict[str, Any]]] = self.page.evaluate("window.noted")
         return [(at_ms, event) for name, at_ms, event in noted if name == kind]
 
-    def until(self, expression: str, *, timeout_s: float = 15) -> None:
+    def until(self, expression: str, *, timeout_s: float = 60) -> None:
         """Wait until something about the page's store is true."""
         self.page.evaluate(
             f"""async (timeoutMs) => {{

@@ -16,7 +16,7 @@ from llmws_tutorial.notebook.runtime import Server, serve
 from tests.browser.call_page import CallPage
 from tests.browser.sound import TAP, tapped
 
-PATIENCE_MS: Final = 15_000
+PATIENCE_MS: Final = 60_000
 """How long anything on a page may take."""
 Visit = Callable[..., CallPage]
 

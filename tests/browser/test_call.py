@@ -46,7 +46,7 @@ def test_a_server_that_dies_in_mid_call_ends_it_in_words(visit: Visit) -> None:
         page.call(url)
         page.until("store.live.status.is_callers_turn")
         kill()
-        expect(page.call_button).to_be_enabled(timeout=30_000)
+        expect(page.call_button).to_be_enabled()
     assert page.knows("store.live.status.is_over")
     expect(page.conversation).to_contain_text("websocket")
 

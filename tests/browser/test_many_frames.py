@@ -51,7 +51,7 @@ def test_ten_thousand_frames_are_few_elements(visit: Visit, serve_agent: ServeAg
     page = visit()
     page.show("Wire")
     page.call(serve_agent(stamper(MANY, per_s=4000)))
-    page.until(f"store.live.frames.length > {MANY}", timeout_s=30)
+    page.until(f"store.live.frames.length > {MANY}")
     page.frames.focus()
     page.page.keyboard.press("Home")
     expect(page.frames.get_by_text("Hi.")).to_be_in_viewport()
