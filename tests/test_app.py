@@ -16,7 +16,7 @@ from fastapi import FastAPI, WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from llmws_tutorial.checks import run_checks
+from llmws_tutorial.checks import Conditions, Finding, in_memory, judge, select
 from llmws_tutorial.errors import SetupError
 from llmws_tutorial.messages import AgentInterrupt, ConfigFields, read_response
 from llmws_tutorial.notebook import Server, serve
@@ -158,9 +158,13 @@ def test_configuration_and_greeting_come_first() -> None:
 
 
 def test_a_correct_app_has_no_finding() -> None:
-    with serving(DummyResponder()) as server:
-        findings = asyncio.run(run_checks(server.websocket_url))
+    async def look() -> list[Finding]:
+        async with in_memory(create_app(DummyResponder(), settings=Settings())) as transport:
+            return await judge(transport, select(), Conditions())
+
+    findings = run_virtually(look())
     assert [str(finding) for finding in findings if finding.is_failure()] == []
+    assert [finding.case.id for finding in findings if finding.passed]
 
 
 def test_the_stand_in_hears_the_agent() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import signal
 import threading
-from functools import partial
 from typing import Any
 
 import pytest
@@ -323,16 +322,21 @@ def test_a_server_that_was_stopped_is_not_checked() -> None:
 
 
 def test_an_interrupted_cell_gives_up_the_check() -> None:
-    given_up = threading.Event()
-    stop = partial(signal.pthread_kill, threading.get_ident(), signal.SIGINT)
+    begun, given_up = threading.Event(), threading.Event()
+    cell = threading.get_ident()
 
     async def check_for_ever() -> None:
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
             given_up.set()
 
-    button = threading.Timer(0.2, stop)  # the stop button, once the cell waits
+    def press_stop() -> None:
+        if begun.wait(30):
+            signal.pthread_kill(cell, signal.SIGINT)
+
+    button = threading.Thread(target=press_stop)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as a kernel has it
     try:
         button.start()
@@ -340,7 +344,8 @@ def test_an_interrupted_cell_gives_up_the_check() -> None:
             finish(check_for_ever())
     finally:
         signal.signal(signal.SIGINT, before)
-    assert given_up.wait(5)
+    assert given_up.wait(30)
+    button.join()
 
 
 def test_what_the_checks_do_is_logged_and_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
