@@ -55,7 +55,7 @@ class Company(Enum):
 
     ANY = "side by side"
     TIMED = "side by side with others that measure time, after all that do not"
-    NONE = "alone and last, because it can take a weak server down"
+    NONE = "alone and last, because it can take a weak server down or keep it busy"
 
 
 class Verdict(Enum):

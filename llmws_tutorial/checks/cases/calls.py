@@ -234,6 +234,7 @@ CASES: Final = (
         fix="raise the limit for one message to at least 1 MiB",
         step="03",
         profiles=BOTH,
+        company=Company.NONE,  # what is read beside it counts as its time
         moves=(Open(), Greeted(), Ask(1, frame=_long_request()), Answered(1)),
         judge=all_of(stays_open(), is_answered(1)),
     ),
