@@ -20,7 +20,7 @@ from llmws_tutorial.simulator.scenario import Step
 from tests.sockets import Handler, free_port, served
 from tests.wrong_servers import Mute, Polite, frame
 
-FAST = 100.0
+FAST = 10.0
 PATIENCE_S = 30.0
 Talk = Callable[["Followed"], Awaitable[Any]]
 
@@ -228,7 +228,7 @@ def test_a_call_that_was_dialled_again_says_whose_turn_it_is(tmp_path: Path) -> 
         call.call.go_wrong(Fault("drop_line"))
         await call.until("status", lambda status: status["connections"] == 2)
 
-    call = follow(Polite(), tmp_path, talk)
+    call = follow(Polite(), tmp_path, talk, speed=1.0)  # the reminder comes after ten seconds
     says = [status["says"] for status in call.of("status") if status["connections"] == 2]
     assert "the caller's turn" in says
     assert "open" not in says

@@ -72,7 +72,7 @@ Handler = Callable[[ServerConnection, Server], Awaitable[None]]
 
 
 def about(
-    handler: Handler, cases: Sequence[Case], conditions: Conditions = QUICK, within_s: float = 12
+    handler: Handler, cases: Sequence[Case], conditions: Conditions = QUICK, within_s: float = 60
 ) -> list[Finding]:
     """What is found about a server of sockets; it must be there in time."""
     servers: list[Server] = []
@@ -226,7 +226,7 @@ async def answers_in_binary(ws: ServerConnection, server: Server) -> None:
 )
 def test_a_hostile_server_gets_a_verdict_for_each_check_in_time(hostile: Handler) -> None:
     cases = [case for case in CASES if case.topic in ("calls", "begin")]
-    findings = about(hostile, cases, within_s=45)
+    findings = about(hostile, cases, within_s=180)  # a flood is work for both ends
     assert [finding.case for finding in findings] == cases
     assert "begin/1" not in passed(findings)
 

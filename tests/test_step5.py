@@ -158,7 +158,7 @@ def test_who_has_hung_up_is_not_paid_for(
     model.add(Script(steps=story))
 
     async def leave_early() -> None:
-        async with asyncio.timeout(PATIENCE_S), dial(url, speed=50) as line:
+        async with asyncio.timeout(PATIENCE_S), dial(url, speed=10) as line:
             await line.listen(PATIENCE_S)
             await line.say("Tell me a story.")
             await line.until(lambda: bool(line.record.turns[-1].sent))

@@ -16,7 +16,7 @@ import pytest
 from llmws_tutorial.notebook import Server, check, serve
 from llmws_tutorial.notebook.checking import cases_of
 from llmws_tutorial.notebook.doctor import PROJECT
-from llmws_tutorial.server import Toolbox, create_app, end_call, transfer
+from llmws_tutorial.server import Toolbox, create_app, end_call, holding, transfer
 from llmws_tutorial.server.tools import ToolResponder
 from llmws_tutorial.simulator import CallRecord
 from llmws_tutorial.simulator.llm_endpoint import create_endpoint
@@ -87,7 +87,14 @@ def packaged(desk: Desk) -> Any:
 
 
 @pytest.fixture(params=["the step", "the package"])
-def server(model: ScriptedLlm, desk: Desk, request: pytest.FixtureRequest) -> Iterator[Server]:
+def server(
+    model: ScriptedLlm,
+    desk: Desk,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Server]:
+    # a farewell waits for its action however slow the model is on a busy machine
+    monkeypatch.setattr(holding, "HELD_S", PATIENCE_S)
     app = step7.app if request.param == "the step" else packaged(desk)
     with serve(app, name="clinic", show_log=False) as server:
         yield server
