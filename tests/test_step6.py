@@ -286,7 +286,9 @@ def test_a_hang_up_that_crosses_a_heartbeat_is_one_all_the_same(
 
 
 @pytest.mark.parametrize("is_closed", [False, True])
-def test_an_answer_for_a_line_that_is_gone_ends_quietly(is_closed: bool) -> None:
+def test_an_answer_for_a_line_that_is_gone_is_a_line_in_the_log(
+    is_closed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     async def answer() -> None:
         ws = vanished([])
         await ws.accept()
@@ -296,6 +298,18 @@ def test_an_answer_for_a_line_that_is_gone_ends_quietly(is_closed: bool) -> None
         await step6.PatientClient(NO_MODEL).answer(reminder, ws)
 
     asyncio.run(answer())
+    assert caplog.text.count("Error in answering: WebSocketDisconnect") == 1
+
+
+class MisspeltClient(step6.PatientClient):
+    async def draft_response(self, request: Any, ws: WebSocket) -> None:
+        await self.say(ws, request["response"], "We open at nine.")  # it is response_id
+
+
+def test_a_mistake_in_a_responder_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    asked: Any = {"interaction_type": "response_required", "response_id": 1}
+    asyncio.run(MisspeltClient(NO_MODEL).answer(asked, vanished([])))
+    assert "Error in answering: KeyError('response')" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,10 @@ class InterruptibleClient(ConfiguredClient):
     async def answer(self, request: Request, ws: WebSocket) -> None:
         """Answer one request, after a moment in which a newer one may come."""
         await asyncio.sleep(SETTLE_S)
-        with suppress(WebSocketDisconnect, RuntimeError):  # the line is gone, or being closed
+        try:
             await self.draft_response(request, ws)
+        except Exception as error:  # nobody awaits this task: what is not logged is lost
+            log.error("Error in answering: %r", error)
 
 
 class PatientClient(InterruptibleClient):
