@@ -174,6 +174,7 @@ WRONG: dict[str, list[Any]] = {
     "07.1": [
         "cancel_appointment",
         {"type": "function"},
+        {"type": "tool", "function": {}},
         step7.tool("cancel", "Cancel an appointment of the caller.", "day", "time"),
         step7.tool("cancel_appointment", "Cancel.", "day", "time"),
         step7.tool("cancel_appointment", "Cancel an appointment of the caller.", "day"),
@@ -188,6 +189,7 @@ WRONG: dict[str, list[Any]] = {
         [{}, {"end_call": True}, {"no_interruption_allowed": True}],
         [{}, {"no_interruption_allowed": True}, {"no_interruption_allowed": True}],
         [{"end_call": True, "no_interruption_allowed": True}] * 3,
+        [{}, *[{"end_call": 1, "no_interruption_allowed": True}] * 2],
     ],
 }
 
@@ -268,7 +270,22 @@ def test_a_right_answer_need_not_be_that_of_the_lesson() -> None:
             kept.insert(0, message)
         return [messages[0], *kept]
 
+    def once_as_a_future(runs: dict[str, Any], key: str, work: Any) -> asyncio.Future[Any]:
+        runs[key] = runs.get(key) or asyncio.create_task(work())
+        return asyncio.shield(runs[key])
+
+    protected = {"response_id": 1, "no_interruption_allowed": True, "end_call": True}
+    whole = [{"response_id": 1, "content": "You are booked. "}, protected, protected]
     assert check("05.1", mark_by_mark) == check("05.2", from_behind) == Verdict("ok")
+    assert check("07.2", once_as_a_future) == check("07.3", whole) == Verdict("ok")
+
+
+def test_fields_that_the_platform_does_not_take_are_told_in_its_words() -> None:
+    quoted = [{}, *[{"no_interruption_allowed": "true", "end_call": True}] * 2]
+    expected = (
+        "not yet: expected fields that the platform takes, got mistyped frame: expected `bool`"
+    )
+    assert check("07.3", quoted).text.startswith(expected)
 
 
 def test_a_reminder_must_be_answered() -> None:

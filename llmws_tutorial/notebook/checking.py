@@ -62,7 +62,7 @@ def check(what: str, answer: Any, model: ScriptedLlm | None = None) -> Verdict:
     if what in STEPS:
         return _check_step(what, answer, model)
     if what not in EXERCISES:
-        known = ", ".join([*STEPS, *EXERCISES])
+        known = ", ".join([*STEPS, *sorted(EXERCISES)])
         raise SetupError(f"there is nothing to check under {what!r}, expected one of {known}")
     if _is_stub(answer):
         return Verdict("not attempted yet")

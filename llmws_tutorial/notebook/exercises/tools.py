@@ -10,8 +10,8 @@ from llmws_tutorial.notebook.exercises.registry import differs, exercise, finish
 from llmws_tutorial.simulator.caller import Caller
 from llmws_tutorial.simulator.dialer import new_record
 from llmws_tutorial.simulator.memory import converse
+from llmws_tutorial.simulator.record import CallRecord
 from llmws_tutorial.simulator.scenario import Step
-from llmws_tutorial.simulator.turn import Turn
 
 FAREWELL: Final = ("You are booked. ", "Thank you for calling. ", "Goodbye!")
 """What the agent of exercise 07.3 says, piece by piece."""
@@ -22,17 +22,25 @@ _FIRST: Final = asyncio.FIRST_COMPLETED
 @exercise("07.1")
 def _judge_description(answer: Any) -> Ruling:
     """A description is right when a model could call the tool by it."""
-    if not isinstance(answer, dict) or answer.get("type") != "function":
+    try:
+        described, description = _described(answer)
+    except (AttributeError, KeyError, TypeError):
         return failed("a tool, as tool(...) writes it", repr(answer))
-    function = answer["function"]
+    expected = ("cancel_appointment", {"day": "string", "time": "string"}, ["day", "time"])
+    ruling = differs(expected, described)
+    if ruling is OK and len(description.split()) < 3:
+        return failed("a description that tells a model when to call it", repr(description))
+    return ruling
+
+
+def _described(tool: Any) -> tuple[tuple[str, dict[str, str], list[str]], str]:
+    """What a model calls a tool by, and what it is told of it."""
+    if tool["type"] != "function":
+        raise TypeError("a description is of a function")
+    function = tool["function"]
     schema = function["parameters"]
     kinds = {name: what["type"] for name, what in schema["properties"].items()}
-    expected = ("cancel_appointment", {"day": "string", "time": "string"}, ["day", "time"])
-    ruling = differs(expected, (function["name"], kinds, sorted(schema["required"])))
-    if ruling is OK and len(function["description"].split()) < 3:
-        description = repr(function["description"])
-        return failed("a description that tells a model when to call it", description)
-    return ruling
+    return (function["name"], kinds, sorted(schema["required"])), function["description"]
 
 
 class _Work:
@@ -67,7 +75,7 @@ async def _try_out(once: Any) -> Ruling:
     """A turn dies while its work goes on; then two turns want the same, and a third another."""
     runs: dict[str, Any] = {}
     work, other = _Work(), _Work()
-    turn = asyncio.create_task(once(runs, "ten", work))
+    turn = asyncio.ensure_future(once(runs, "ten", work))
     await asyncio.wait([turn, asyncio.create_task(work.has_begun.wait())], return_when=_FIRST)
     turn.cancel()
     await asyncio.wait([turn])
@@ -92,7 +100,10 @@ def _judge_farewell(answer: Any) -> Ruling:
     are_fields = isinstance(answer, list) and all(isinstance(one, dict) for one in answer)
     if not are_fields or len(answer) != len(FAREWELL):
         return failed("a list of three dicts: the fields of each piece", repr(answer))
-    news, *farewell = [_talked_over(answer, words) for words in (1, 4, 7)]
+    records = [_talked_over(answer, words) for words in (1, 4, 7)]
+    if dropped := [frame.dropped for record in records for frame in record.dropped]:
+        return failed("fields that the platform takes", f"{dropped[0]}")
+    news, *farewell = [record.turns[1] for record in records]
     for turn in farewell:
         if turn.is_cut:
             return failed("a farewell that nobody cuts off", f"one cut after {turn.heard!r}")
@@ -101,31 +112,30 @@ def _judge_farewell(answer: Any) -> Ruling:
     return OK if farewell[0].has_acted else failed("a call that ends", "a line that stays open")
 
 
-def _talked_over(fields: list[dict[str, Any]], words: int) -> Turn:
-    """The farewell in a call whose caller speaks again after some words of it."""
+def _talked_over(fields: list[dict[str, Any]], words: int) -> CallRecord:
+    """A call with the farewell, whose caller speaks again after some words of it."""
 
     def server(frame: str | None) -> Iterator[str]:
         asked = {"response_id": 0} if frame is None else json.loads(frame)
         if frame is None:
-            yield _piece(0, "Hello!", is_last=True)
+            yield _piece(0, "Hello!", {}, is_last=True)
         elif "response_id" in asked:
             for number, content in enumerate(FAREWELL):
                 is_last = number == len(FAREWELL) - 1
-                yield _piece(asked["response_id"], content, is_last=is_last, **fields[number])
+                yield _piece(asked["response_id"], content, fields[number], is_last=is_last)
 
     steps = [Step(say="That was all."), Step(say="One more thing.", after_words=words)]
     record = new_record("farewell")
     converse(server, Caller(steps), record)
-    return record.turns[1]
+    return record
 
 
-def _piece(response_id: int, content: str, *, is_last: bool, **fields: Any) -> str:
-    return json.dumps(
-        {
-            "response_type": "response",
-            "response_id": response_id,
-            "content": content,
-            "content_complete": is_last,
-            **fields,
-        }
-    )
+def _piece(response_id: int, content: str, fields: dict[str, Any], *, is_last: bool) -> str:
+    """A frame with some fields; its id, its content and where it ends are not asked for."""
+    of_any_piece = {
+        "response_type": "response",
+        "response_id": response_id,
+        "content": content,
+        "content_complete": is_last,
+    }
+    return json.dumps({**fields, **of_any_piece})
