@@ -333,6 +333,19 @@ def test_a_tool_that_gives_itself_up_gives_up_neither_turn_nor_server(
     assert results(record) == [f"failed: {error!r}"] * 2
 
 
+def test_what_a_tool_returns_is_told_as_text(
+    model: ScriptedLlm, step: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look_up(**arguments: str) -> list[int]:
+        return [10, 11]
+
+    monkeypatch.setitem(step7.FUNCTIONS, "book_appointment", look_up)
+    record = call_of(model.scripts, model, step, AT_TEN)
+    assert results(record) == ["[10, 11]"]
+    assert EXCUSE not in record.turns[-1].heard
+    assert model.asked[-1].request["messages"][-1]["content"] == "[10, 11]"
+
+
 def test_equal_arguments_run_once_in_whatever_form(model: ScriptedLlm, step: Server) -> None:
     first = '{"day":"Monday", "time":"ten", "name":"ZOË"}'
     then = {"name": "Zoë", "time": "Ten", "day": "monday"}

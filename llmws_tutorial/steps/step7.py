@@ -8,7 +8,6 @@ Run it with ``uvicorn llmws_tutorial.steps.step7:app --port 3000``.
 
 import asyncio
 import json
-from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
@@ -115,7 +114,7 @@ class Ledger(dict[str, asyncio.Task[str]]):
         run_id = uuid4().hex
         await note(self.ws, "invocation", run_id, name=name, arguments=arguments)
         try:
-            result, is_done = await FUNCTIONS[name](**json.loads(arguments)), True
+            result, is_done = str(await FUNCTIONS[name](**json.loads(arguments))), True
         except BaseException as error:  # it may even exit, or cancel itself
             result, is_done = f"failed: {error!r}", False
             del self[key]
@@ -123,7 +122,7 @@ class Ledger(dict[str, asyncio.Task[str]]):
         return result
 
 
-ledgers: dict[str, Ledger] = defaultdict(Ledger)
+ledgers: dict[str, Ledger] = {}
 
 
 class ActingClient(PatientClient):
@@ -134,7 +133,7 @@ class ActingClient(PatientClient):
     async def open(self, ws: WebSocket, call_id: str) -> None:
         """Take up what the call has done, also when the platform dials again."""
         await super().open(ws, call_id)
-        self.ledger = ledgers[call_id]
+        self.ledger = ledgers.setdefault(call_id, Ledger())
         self.ledger.ws = ws
 
     def forget(self, call_id: str) -> None:
