@@ -187,7 +187,7 @@ def bind(port: int, host: str = LOOPBACK) -> socket.socket:
         where = "" if host == LOOPBACK else f" at {host}"
         raise PortBusy(
             f"port {port}{where} cannot be had ({error.strerror}): end the program that has it, "
-            "or leave port out to take a free one"
+            "or give 0 to take a free one"
         ) from None
     return listener
 
