@@ -14,7 +14,7 @@ from llmws_tutorial.notebook import check, serve
 from llmws_tutorial.notebook.checking import Verdict, cases_of
 from llmws_tutorial.notebook.exercises import EXERCISES, finish
 from llmws_tutorial.simulator import CallRecord, place_call
-from llmws_tutorial.steps import step1, step2, step3, step7
+from llmws_tutorial.steps import step1, step2, step3, step5, step7
 
 
 async def deaf(ws: WebSocket, call_id: str) -> None:
@@ -286,6 +286,11 @@ def test_fields_that_the_platform_does_not_take_are_told_in_its_words() -> None:
         "not yet: expected fields that the platform takes, got mistyped frame: expected `bool`"
     )
     assert check("07.3", quoted).text.startswith(expected)
+
+
+def test_a_class_alone_is_no_server_once_it_has_been_wired() -> None:
+    expected = "not yet: expected an app or a server, got the class StreamingClient"
+    assert check("05", step5.StreamingClient).text == expected
 
 
 def test_a_reminder_must_be_answered() -> None:

@@ -32,6 +32,8 @@ GUIDE: Final = "04"
 """The last step of the guide."""
 FINISHED: Final = "07"
 """The step whose server step 00 shows."""
+_OF_A_CLASS: Final = "02"
+"""The last step whose class can be checked alone: from the next on it is wired into an app."""
 PATIENCE_S: Final = 3.0
 """How long to wait for something that must come; four times as long where a model hangs."""
 
@@ -51,8 +53,8 @@ def check(what: str, answer: Any, model: ScriptedLlm | None = None) -> Verdict:
 
     Args:
         what: the number of the step, or the id of the exercise.
-        answer: for a step, what you built: an app, a server, a tunnel or a responder's class; for
-            an exercise, your answer.
+        answer: for a step, what you built: an app, a server or a tunnel, in step 02 a responder's
+            class; for an exercise, your answer.
         model: the scripted model that the server asks; its scripts rest meanwhile. Without it the
             checks that need one are not run.
 
@@ -89,6 +91,8 @@ def cases_of(step: str, model: ScriptedLlm | None = None) -> list[Case]:
 def _check_step(step: str, built: Any, model: ScriptedLlm | None) -> Verdict:
     if isinstance(built, Server) and not built.is_running:
         return Verdict(f"{built!r}: run the cell that serves it again")
+    if isinstance(built, type) and step > _OF_A_CLASS:
+        return Verdict(f"not yet: expected an app or a server, got the class {built.__name__}")
     if hasattr(built, "websocket_url"):
         return _check_url(step, built.websocket_url, model)
     app = _wired(built) if isinstance(built, type) else built
