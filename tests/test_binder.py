@@ -15,7 +15,7 @@ from llmws_tutorial.notebook.doctor import PROJECT
 
 INSTALL: Final = '/bin/pip install --no-cache-dir -r "binder/requirements.txt"\n'
 INSTALL_S: Final = 300
-NOTEBOOKS_S: Final = 180
+NOTEBOOKS_S: Final = 900
 PINNED: Final = re.compile(r"[a-z0-9-]+==[0-9][\w.]*( ; .+)?")
 
 

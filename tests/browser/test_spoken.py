@@ -18,8 +18,14 @@ STOPS_MS: Final = 300
 """How long the agent's sound may go on when it was cut."""
 
 
+MICROPHONES: Final = """
+  (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === "audioinput")
+"""
+
+
 def talk(page: CallPage) -> None:
     """Open the microphone; from now on it hears what was recorded."""
+    page.until(f"({MICROPHONES.strip()}).length")  # a browser that has just started has none yet
     page.page.get_by_role("button", name="Talk").click()
 
 
