@@ -26,7 +26,7 @@ MICROPHONES: Final = """
 def talk(page: CallPage) -> None:
     """Open the microphone; from now on it hears what was recorded."""
     page.until(f"({MICROPHONES.strip()}).length")  # a browser that has just started has none yet
-    page.page.get_by_role("button", name="Talk").click()
+    page.page.get_by_role("button", name="Talk", exact=True).click()
 
 
 def test_a_whole_call_is_spoken_and_heard(
@@ -78,7 +78,7 @@ def test_ears_that_fail_are_told_of_and_the_microphone_is_off(
     page.call(agent_url)
     talk(page)
     expect(page.page.get_by_role("alert")).to_contain_text("the ears failed")
-    talks = page.page.get_by_role("button", name="Talk")
+    talks = page.page.get_by_role("button", name="Talk", exact=True)
     expect(talks).to_have_attribute("aria-pressed", "false")
 
 
