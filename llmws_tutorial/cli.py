@@ -123,7 +123,7 @@ def doctor() -> None:
 
 @app.command()
 def demo() -> None:
-    """Serve the finished server, call it, and print the transcript."""
+    """Serve the guide's server, call it, and print the transcript."""
     with serve(step3.app, name="demo", show_log=False) as server:
         asyncio.run(_demo(server.websocket_url))
 

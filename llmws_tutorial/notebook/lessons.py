@@ -35,7 +35,7 @@ LESSONS: Final = (
         "00_hear_it_first.ipynb",
         "Hear it first",
         "nothing yet: you run the finished agent",
-        "a whole call, heard and read",
+        "a call that books, heard and read",
         5,
         ("caller", "voice platform", "your server"),
     ),
