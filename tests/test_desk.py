@@ -29,6 +29,7 @@ from tests.pages import (
     Page,
     Whistle,
     board,
+    nothing,
 )
 from tests.pages import sound as speaking
 from tests.sockets import Handler, free_port, served
@@ -721,6 +722,24 @@ def test_a_page_chooses_who_speaks(tmp_path: Path) -> None:
             await page.until("item", sent="Hi.", is_over=True)
 
     on_desk(tmp_path, talk)
+
+
+def test_a_page_knows_that_the_ears_are_on_their_way(tmp_path: Path) -> None:
+    may_load = threading.Event()
+
+    def load() -> Any:
+        may_load.wait(30)
+        return nothing()
+
+    async def talk(opened: Board, url: str) -> None:
+        async with opened.page() as page:
+            soon = await page.until_voice(are_ears_loading=True)
+            assert soon["no_ears"] == "recognition is still being loaded"
+            may_load.set()
+            never = await page.until("voice", are_ears_loading=False)
+            assert never["no_ears"] == "not installed: install it"
+
+    on_desk(tmp_path, talk, heard=speaking(recogniser=load))
 
 
 def test_the_kits_voice_is_heard_on_the_page_that_called(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ class Sound:
         self._no_ears = "recognition is still being loaded"
         self._kind: VoiceKind | None = None  # None: the best there is
         self._is_loaded = asyncio.Event()
+        self._are_ears_loading = True
         self._listener: Tab | None = None
         self._speaker: Speaker | None = None
         self._every: WeakSet[Ears] = WeakSet()  # also those that are about to finish
@@ -103,6 +104,7 @@ class Sound:
             "is_loading": not self._is_loaded.is_set(),
             "no_kit": self._no_mouth,
             "no_ears": self._no_ears,
+            "are_ears_loading": self._are_ears_loading,
         }
 
     def choose(self, kind: VoiceKind) -> None:
@@ -205,6 +207,7 @@ class Sound:
 
     def _take_recogniser(self, recogniser: Recognising | None, trouble: str) -> None:
         self._recogniser, self._no_ears = recogniser, trouble
+        self._are_ears_loading = False
 
 
 def _tried(load: Callable[[], Any]) -> tuple[Any, str]:

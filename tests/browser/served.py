@@ -12,6 +12,7 @@ from llmws_tutorial.dashboard.access import Access
 from llmws_tutorial.dashboard.app import create_dashboard
 from llmws_tutorial.dashboard.desk import Desk
 from llmws_tutorial.dashboard.history import Shelf
+from llmws_tutorial.dashboard.sound import Sound
 from llmws_tutorial.notebook.runtime import Server, serve
 from tests.browser.call_page import CallPage
 from tests.browser.sound import TAP, tapped
@@ -40,10 +41,10 @@ class Dashboard:
 
 
 @contextlib.contextmanager
-def served(calls: Path) -> Iterator[Dashboard]:
+def served(calls: Path, sound: Sound | None = None) -> Iterator[Dashboard]:
     """Serve a dashboard that keeps its calls in a folder."""
     access = Access()
-    app = tapped(create_dashboard(Desk(shelf=Shelf(calls)), access))
+    app = tapped(create_dashboard(Desk(shelf=Shelf(calls), sound=sound), access))
     with serve(app, name="dashboard", show_log=False) as server:
         yield Dashboard(server, access)
 

@@ -1,17 +1,22 @@
 """A call that is spoken: what the microphone hears is recognised, what is played is, too."""
 
+import threading
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from llmws_tutorial.dashboard.ears import Recogniser
+from llmws_tutorial.dashboard.sound import Sound
+from llmws_tutorial.errors import SetupError
 from tests.browser.agents import storyteller
 from tests.browser.call_page import CallPage
 from tests.browser.conftest import ServeAgent
-from tests.browser.served import Visit
-from tests.browser.sound import Sound, likeness, played
+from tests.browser.served import Visit, served, visits
+from tests.browser.sound import Sound as Heard
+from tests.browser.sound import likeness, played
 
 pytestmark = pytest.mark.browser
 STOPS_MS: Final = 300
@@ -82,7 +87,27 @@ def test_ears_that_fail_are_told_of_and_the_microphone_is_off(
     expect(talks).to_have_attribute("aria-pressed", "false")
 
 
-def middle_of_the_longest_pause_ms(sound: Sound) -> float:
+def test_the_browsers_ears_are_offered_only_once_the_kits_will_not_come(
+    browser: Browser, agent_url: str, tmp_path: Path
+) -> None:
+    may_load = threading.Event()
+
+    def load() -> Recogniser:
+        may_load.wait(60)
+        raise SetupError("not installed: install it")
+
+    sound = Sound(load_recogniser=load)
+    with served(tmp_path, sound) as dashboard, visits(dashboard) as opened:
+        page = opened(browser)
+        page.call(agent_url)
+        offer = page.page.get_by_role("button", name="Talk by the browser")
+        expect(page.page.get_by_text("For a moment, type what you say")).to_be_visible()
+        expect(offer).to_be_hidden()
+        may_load.set()
+        expect(offer).to_be_visible()
+
+
+def middle_of_the_longest_pause_ms(sound: Heard) -> float:
     """When (milliseconds since 1970)."""
     pauses = [(start - end, (start + end) / 2) for (_, end), (start, _) in pairwise(sound.spans_ms)]
     return max(pauses)[1]

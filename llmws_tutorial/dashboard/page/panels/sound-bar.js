@@ -54,6 +54,12 @@ class SoundBar extends HTMLElement {
     return store.isConnected && store.isCalling && store.live.status.is_open;
   }
 
+  /** Whether the kit's ears are not there, and will not come; the browser's may send sound elsewhere. */
+  get #mustTheBrowserHear() {
+    const { no_ears: noEars, are_ears_loading: areLoading } = store.voice;
+    return noEars !== "" && !areLoading && this.#recognition !== null;
+  }
+
   #show() {
     const { kind, no_kit: noKit, no_ears: noEars } = store.voice;
     this.#fallBack();
@@ -66,7 +72,7 @@ class SoundBar extends HTMLElement {
     this.#talk.hidden = noEars !== "";
     this.#talk.disabled = !this.#canTalk;
     this.#talk.setAttribute("aria-pressed", microphone.isOn);
-    this.#browserTalk.hidden = noEars === "" || this.#recognition === null;
+    this.#browserTalk.hidden = !this.#mustTheBrowserHear;
     this.#browserTalk.disabled = !this.#canTalk;
     this.#browserTalk.setAttribute("aria-pressed", this.#recognition?.isOn ?? false);
     setText(this.#notes, this.#words().join(" "));
@@ -80,8 +86,9 @@ class SoundBar extends HTMLElement {
     if (kind === "browser" && noKit) words.push(`Your browser speaks: ${noKit}.`);
     if (kind === "captions" && noKit) words.push(`Nobody speaks: ${noKit}.`);
     if (microphone.isOn) words.push("With headphones the agent does not hear itself.");
-    if (noEars) words.push(`Type what you say: ${noEars}.`);
-    if (noEars && this.#recognition) words.push(Recognition.label);
+    const type = store.voice.are_ears_loading ? "For a moment, type" : "Type";
+    if (noEars) words.push(`${type} what you say: ${noEars}.`);
+    if (this.#mustTheBrowserHear) words.push(Recognition.label);
     return words;
   }
 
