@@ -198,7 +198,7 @@ def test_what_a_server_waits_for_when_it_stops_is_over_within_a_second() -> None
     assert 2 * runtime.GRACE_S < 1
 
 
-def test_stop_takes_under_a_second_with_a_handler_that_hangs() -> None:
+def test_a_stop_does_not_wait_for_a_handler_that_hangs() -> None:
     made, begun = holding(lambda: asyncio.Event().wait())
     server = serve(made, show_log=False)
     with connect(f"{server.websocket_url}call", close_timeout=1):
@@ -208,7 +208,7 @@ def test_stop_takes_under_a_second_with_a_handler_that_hangs() -> None:
 
 
 @pytest.mark.refuses_to_end
-def test_stop_takes_under_a_second_with_a_handler_that_refuses_to_end() -> None:
+def test_a_stop_does_not_wait_for_a_handler_that_refuses_to_end() -> None:
     release = threading.Event()
 
     async def stubborn() -> None:
@@ -225,7 +225,7 @@ def test_stop_takes_under_a_second_with_a_handler_that_refuses_to_end() -> None:
     release.set()
 
 
-def test_stop_takes_under_a_second_with_a_handler_that_blocks_its_thread() -> None:
+def test_a_stop_does_not_wait_for_a_handler_that_blocks_its_thread() -> None:
     release = threading.Event()
 
     async def block() -> None:
