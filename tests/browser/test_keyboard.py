@@ -47,6 +47,7 @@ def test_tab_goes_through_everything_in_order_and_shows_where_it_is(visit: Visit
 
 def test_a_whole_call_needs_no_mouse(visit: Visit, serve_agent: ServeAgent) -> None:
     page = visit()
+    page.until("store.isConnected")  # until then a key calls nobody
     url = page.page.get_by_role("textbox", name="Server URL")
     url.fill(serve_agent(storyteller()))
     keys = page.page.keyboard
