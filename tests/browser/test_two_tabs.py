@@ -23,7 +23,8 @@ def test_two_tabs_show_one_call_and_one_of_them_plays_it(
     assert not len(played(second.page).samples)
     second.page.get_by_role("button", name="Hear it here").click()
     first.until("!store.isSounding")
-    second.until("store.live.items[0].words_heard >= 20")
+    heard = second.knows("store.live.items[0].words_heard")
+    second.until(f"store.live.items[0].words_heard >= {heard + 12}")
     assert played(second.page).lasted_s > 1
     assert played(first.page).spans_ms[-1][1] < played(second.page).spans_ms[0][0] + 300
     second.hang_up()

@@ -1,9 +1,11 @@
 """What goes wrong on a page fails its test; else the other tests would prove little."""
 
+import time
+
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.served import Dashboard, visits
+from tests.browser.served import PATIENCE_MS, Dashboard, visits
 
 pytestmark = pytest.mark.browser
 
@@ -28,6 +30,8 @@ def test_what_goes_wrong_is_noticed(
 def do(deed: str, dashboard: Dashboard, browser: Browser) -> None:
     """Do something on a page, and look whether all was well."""
     with visits(dashboard) as visit:
-        page = visit(browser).page
-        page.evaluate(f"() => {{ {deed}; }}")
-        page.wait_for_timeout(200)  # in which the browser complains
+        page = visit(browser)
+        page.page.evaluate(f"() => {{ {deed}; }}")
+        end_s = time.monotonic() + PATIENCE_MS / 1000
+        while not page.complaints and time.monotonic() < end_s:
+            page.page.wait_for_timeout(10)
