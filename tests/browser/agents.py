@@ -1,4 +1,4 @@
-"""Servers to call: a storyteller, an orator, one that stamps what it sends, one to be killed."""
+"""Servers to call: one tells a story, one stamps what it sends, one can be killed."""
 
 import asyncio
 import contextlib
@@ -63,17 +63,6 @@ def storyteller(*, pause_s: float = 0.1, answer: str = "Yes, I am listening.") -
         yield says("", is_complete=True)
 
     return _app(frames, answer)
-
-
-def orator(text: str) -> FastAPI:
-    """An agent that says one thing, and is sent no second transcript: it may say a lot."""
-
-    async def frames() -> AsyncIterator[str]:
-        config = {"transcript_with_tool_calls": False}
-        yield json.dumps({"response_type": "config", "config": config})
-        yield says(text, is_complete=True)
-
-    return _app(frames, "Yes.")
 
 
 def stamper(count: int, *, per_s: float, at_once: int = 0, is_spoken: bool = False) -> FastAPI:

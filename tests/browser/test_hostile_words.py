@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.agents import agent_that
-from tests.browser.agents import orator
 from tests.browser.call_page import PANELS, CallPage
 from tests.browser.conftest import ServeAgent
 from tests.browser.served import Visit
@@ -23,8 +22,8 @@ ODD: Final = (
     "\u202eright to left\u202c \u05e9\u05dc\u05d5\u05dd "
     "\U0001f468\u200d\U0001f469\u200d\U0001f467 \x00\x1b[31m a\u0301\u0301\u0301\u0301 \ufeff end."
 )
-WORDS: Final = ("w" * 600_000, "v" * 400_000)
-"""Of the agent and of the caller: both fit into the one frame that a server takes (1 MiB)."""
+HUGE: Final = ("w" * 300_000, "v" * 200_000)
+"""Words of the agent and of the caller: a frame holds them twice, and a server takes 1 MiB."""
 MADE: Final = """[...document.body.querySelectorAll(
   "#caught, img:not([src='favicon.svg']), script, style, [href^=javascript]",
 )].map((element) => element.outerHTML)"""
@@ -56,9 +55,9 @@ def test_no_element_comes_of_what_is_said(visit: Visit, serve_agent: ServeAgent,
     page.until(f"{said}.includes({json.dumps(text.replace(chr(0), ''))})")
 
 
-def test_words_of_a_megabyte_stop_nobody(visit: Visit, serve_agent: ServeAgent) -> None:
+def test_a_frame_of_a_megabyte_stops_nobody(visit: Visit, serve_agent: ServeAgent) -> None:
     page = visit(viewport=SMALL)
-    hear_and_say(page, serve_agent(orator(WORDS[0])), WORDS[1])
+    hear_and_say(page, serve_agent(agent_that(greets=HUGE[0])), HUGE[1])
     began_s = time.monotonic()
     page.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
     assert time.monotonic() - began_s < 1
