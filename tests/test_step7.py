@@ -279,6 +279,15 @@ def test_a_model_that_has_spoken_needs_no_holding_line(model: ScriptedLlm, step:
     assert call_of(scripts, model, step, AT_TEN).turns[-1].heard == "Let me see. You are booked."
 
 
+@pytest.mark.parametrize("says", ["", "It was nice to talk to you."])
+def test_a_farewell_is_set_off_from_what_the_model_has_said(
+    model: ScriptedLlm, step: Server, says: str
+) -> None:
+    scripts = [Script(steps=(Say(says), CallTool("end_call")))]
+    record = call_of(scripts, model, step, Step(say="Bye."))
+    assert record.turns[-1].sent == f"{says} {step7.FAREWELLS['end_call']}".lstrip()
+
+
 def test_an_action_beside_a_booking_waits_for_its_result(model: ScriptedLlm, step: Server) -> None:
     both = Script(when="ten", steps=(CallTool("book"), CallTool("end_call")))
     record = call_of([*model.scripts[:3], both, *model.scripts[3:]], model, step, AT_TEN)

@@ -177,7 +177,7 @@ class ClinicClient(ActingClient):
             raise RuntimeError("the model said nothing, or called one tool after another")
         self.lost, self.action = "", next((one["function"]["name"] for one in calls.values()), "")
         if self.action:
-            yield f" {FAREWELLS[self.action]}"
+            yield f"{said and ' '}{FAREWELLS[self.action]}"
 
 
 app = FastAPI(lifespan=lifespan)
