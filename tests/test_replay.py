@@ -17,6 +17,7 @@ from llmws_tutorial.errors import CannotConnect
 from llmws_tutorial.notebook import serve as serve_app
 from llmws_tutorial.simulator import Frame
 from llmws_tutorial.simulator.caller import Caller
+from llmws_tutorial.simulator.choices import Choices
 from llmws_tutorial.simulator.comparison import Difference
 from llmws_tutorial.simulator.dialer import act, new_record
 from llmws_tutorial.simulator.recording import (
@@ -34,6 +35,9 @@ from tests.sockets import Handler, served
 Deed = str | bytes | Callable[[ServerConnection], Awaitable[None]]
 PATIENCE_S: Final = 0.4
 HELLO: Final = (Step(say="Hello?"),)
+HOURS_S: Final = 10_000.0
+PATIENT: Final = Choices(reminder_max_count=0, inactivity_s=2 * HOURS_S, max_duration_s=2 * HOURS_S)
+"""Nobody asks whether a silent caller is there: silences pass quickly, servers take their time."""
 
 
 def event(response_type: str, **fields: Any) -> str:
@@ -113,11 +117,13 @@ def server(*answer: Deed, first: Sequence[Deed] = (GREETING,), pongs: bool = Tru
     return handler
 
 
-async def record_at(url: str, steps: Sequence[Step]) -> RecordedCall:
+async def record_at(
+    url: str, steps: Sequence[Step], choices: Choices | None = None
+) -> RecordedCall:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "call.jsonl")
         with Recorder(path) as recorder:
-            record = new_record()
+            record = new_record(choices=choices)
             record.keeper = recorder.keeper(record)
             await act(url, record, Caller(steps, patience_s=PATIENCE_S), speed=1000)
             recorder.ended(record)
@@ -179,11 +185,11 @@ def test_the_server_of_step_3_is_the_same_again() -> None:
 
 
 def test_a_garbled_frame_is_played_too_and_ends_the_call_of_step_3() -> None:
-    steps = [*HELLO, Step(garble="{not json"), Step(silent_s=300)]
+    steps = [*HELLO, Step(garble="{not json"), Step(silent_s=HOURS_S)]
     with serve_app(step3.app, name="replayed", show_log=False) as running:
 
         async def run() -> tuple[ReplayResult, ReplayResult]:
-            call = await record_at(running.websocket_url, steps)
+            call = await record_at(running.websocket_url, steps, PATIENT)
             same = await replay(call, running.websocket_url)
             async with served(server(said("I am sorry, can you say that again?"))) as url:
                 return same, await replay(call, url, patience_s=PATIENCE_S)
