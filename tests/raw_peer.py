@@ -81,10 +81,10 @@ class Peer:
     def send(self, opcode: int, data: bytes = b"", *, is_last: bool = True) -> None:
         self.socket.sendall(frame(opcode, data, is_last=is_last))
 
-    def push(self, data: bytes, most: int) -> int:
-        """Send again and again for as long as the other side takes it; the result says how much."""
+    def push(self, data: bytes, most: int, *, waits_s: float = 0.5) -> int:
+        """Send again and again, until nothing is taken for a while; the result says how much."""
         pushed = 0
-        self.socket.settimeout(0.5)
+        self.socket.settimeout(waits_s)
         with contextlib.suppress(OSError):
             while pushed < most:
                 pushed += self.socket.send(data[pushed % len(data) :])

@@ -188,7 +188,8 @@ def test_a_call_that_was_throttled_goes_on_where_it_was(stack: Any) -> None:
 def test_a_peer_that_reads_nothing_is_gone_after_a_while(stack: Any, hurried: None) -> None:
     with listening(**stack) as server:
         peer = server.call(receives=4096)
-        peer.push(frame(TEXT, b'{"interaction_type":"ping_pong","timestamp":1}') * 2000, most=2**26)
+        pings = frame(TEXT, b'{"interaction_type":"ping_pong","timestamp":1}') * 2000
+        peer.push(pings, most=2**26, waits_s=PATIENCE_S)  # more than any buffer holds
         until(lambda: not server.connections)
 
 
@@ -335,7 +336,7 @@ def test_a_peer_may_not_pipeline_without_end(caplog: pytest.LogCaptureFixture) -
 def test_a_peer_that_reads_no_answer_is_gone_after_a_while(stack: Any, hurried: None) -> None:
     with listening(**stack) as server:
         peer = server.dial(receives=4096)
-        peer.push(f"GET /metrics {HOST}\r\n".encode() * 100, most=2**20)
+        peer.push(f"GET /metrics {HOST}\r\n".encode() * 100, most=2**20, waits_s=PATIENCE_S)
         until(lambda: not server.connections)
 
 

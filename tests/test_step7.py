@@ -39,6 +39,8 @@ CROSSED: Final = re.compile(r"response_id \d+ is not the latest one, \d+|the cal
 MOMENT_S: Final = 0.3
 PATIENCE_S: Final = 30.0
 QUICK: Final = Manner(speed=60)
+CALM: Final = Manner(speed=5)
+"""Speech lasts long enough for a busy machine to send, beside it, the end of the answer."""
 NOTES: Final = ("tool_call_invocation", "tool_call_result")
 AT_TEN: Final = Step(say="Tomorrow at ten, please.")
 
@@ -82,8 +84,9 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
 def packaged(desk: Desk) -> Any:
     tools = Toolbox()
     tools.add(has_effect=True)(desk.book_appointment)
+    farewell = end_call.saying(step7.FAREWELLS["end_call"])
     number = step7.ACTIONS["transfer_call"]["transfer_number"]
-    return create_app(ToolResponder("scripted", tools=tools, can=(end_call, transfer(number))))
+    return create_app(ToolResponder("scripted", tools=tools, can=(farewell, transfer(number))))
 
 
 @pytest.fixture(params=["the step", "the package"])
@@ -106,13 +109,13 @@ def step(model: ScriptedLlm, desk: Desk) -> Iterator[Server]:
         yield server
 
 
-def call(server: Server, *steps: Step, **options: Any) -> list[CallRecord]:
+def call(server: Server, *steps: Step, manner: Manner = QUICK, **options: Any) -> list[CallRecord]:
     """Play one scenario; what is dropped in it has crossed a new request, or the end, on the wire.
 
     The last turn is always complete.
     """
     scenario = Scenario(scenario="a call", caller=steps, **options)
-    outcome = asyncio.run(play("a call", scenario, server.websocket_url, QUICK))
+    outcome = asyncio.run(play("a call", scenario, server.websocket_url, manner))
     for record in outcome.records:
         reasons = [str(frame.dropped) for frame in record.dropped]
         assert [reason for reason in reasons if not CROSSED.fullmatch(reason)] == []
@@ -200,7 +203,7 @@ def test_what_cannot_be_understood_books_nothing(server: Server) -> None:
 @pytest.mark.parametrize("words", [1, 2])
 def test_a_farewell_that_is_talked_over_ends_the_call(server: Server, words: int) -> None:
     over = Step(say="Oh, and one more thing.", after_words=words)
-    [record] = call(server, Step(say="That was all, goodbye."), over)
+    [record] = call(server, Step(say="That was all, goodbye."), over, manner=CALM)
     assert record.disconnection_reason == "agent_hangup"
     assert not record.turns[-1].is_cut
 
